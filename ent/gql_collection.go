@@ -58,16 +58,16 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 		fieldSeen      = make(map[string]struct{}, len(allocation.Columns))
 		selectedFields = []string{allocation.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -78,11 +78,10 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -93,11 +92,10 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -108,11 +106,10 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "product":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ProductClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, productImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, productImplementors)...); err != nil {
 				return err
 			}
 			_q.withProduct = query
@@ -357,16 +354,16 @@ func (_q *ApiTokenQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 		fieldSeen      = make(map[string]struct{}, len(apitoken.Columns))
 		selectedFields = []string{apitoken.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -481,16 +478,16 @@ func (_q *AuditEntryQuery) collectField(ctx context.Context, oneNode bool, opCtx
 		fieldSeen      = make(map[string]struct{}, len(auditentry.Columns))
 		selectedFields = []string{auditentry.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -590,16 +587,16 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 		fieldSeen      = make(map[string]struct{}, len(container.Columns))
 		selectedFields = []string{container.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -610,11 +607,10 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -625,11 +621,10 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -655,8 +650,8 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -757,8 +752,8 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -844,11 +839,10 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 
 		case "replacedBy":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withReplacedBy = query
@@ -887,8 +881,8 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -1143,16 +1137,16 @@ func (_q *DenialQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 		fieldSeen      = make(map[string]struct{}, len(denial.Columns))
 		selectedFields = []string{denial.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -1163,11 +1157,10 @@ func (_q *DenialQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -1178,11 +1171,10 @@ func (_q *DenialQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -1193,11 +1185,10 @@ func (_q *DenialQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 
 		case "product":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ProductClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, productImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, productImplementors)...); err != nil {
 				return err
 			}
 			_q.withProduct = query
@@ -1337,16 +1328,16 @@ func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx
 		fieldSeen      = make(map[string]struct{}, len(enrollment.Columns))
 		selectedFields = []string{enrollment.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -1357,11 +1348,10 @@ func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -1372,11 +1362,10 @@ func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -1387,11 +1376,10 @@ func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -1402,11 +1390,10 @@ func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx
 
 		case "tmrServer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrServerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrserverImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrserverImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrServer = query
@@ -1526,16 +1513,16 @@ func (_q *FirmQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 		fieldSeen      = make(map[string]struct{}, len(firm.Columns))
 		selectedFields = []string{firm.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -1546,11 +1533,10 @@ func (_q *FirmQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -1576,8 +1562,8 @@ func (_q *FirmQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -1759,16 +1745,16 @@ func (_q *IdentityProviderQuery) collectField(ctx context.Context, oneNode bool,
 		fieldSeen      = make(map[string]struct{}, len(identityprovider.Columns))
 		selectedFields = []string{identityprovider.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -1878,16 +1864,16 @@ func (_q *InvitationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 		fieldSeen      = make(map[string]struct{}, len(invitation.Columns))
 		selectedFields = []string{invitation.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -2002,16 +1988,16 @@ func (_q *ItemQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 		fieldSeen      = make(map[string]struct{}, len(item.Columns))
 		selectedFields = []string{item.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -2022,11 +2008,10 @@ func (_q *ItemQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -2037,11 +2022,10 @@ func (_q *ItemQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 
 		case "product":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ProductClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, productImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, productImplementors)...); err != nil {
 				return err
 			}
 			_q.withProduct = query
@@ -2067,8 +2051,8 @@ func (_q *ItemQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -2305,16 +2289,16 @@ func (_q *ItemVersionQuery) collectField(ctx context.Context, oneNode bool, opCt
 		fieldSeen      = make(map[string]struct{}, len(itemversion.Columns))
 		selectedFields = []string{itemversion.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -2325,11 +2309,10 @@ func (_q *ItemVersionQuery) collectField(ctx context.Context, oneNode bool, opCt
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -2340,11 +2323,10 @@ func (_q *ItemVersionQuery) collectField(ctx context.Context, oneNode bool, opCt
 
 		case "item":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ItemClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
 				return err
 			}
 			_q.withItem = query
@@ -2444,16 +2426,16 @@ func (_q *MemberQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 		fieldSeen      = make(map[string]struct{}, len(member.Columns))
 		selectedFields = []string{member.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -2553,16 +2535,16 @@ func (_q *MemberGroupQuery) collectField(ctx context.Context, oneNode bool, opCt
 		fieldSeen      = make(map[string]struct{}, len(membergroup.Columns))
 		selectedFields = []string{membergroup.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -2652,16 +2634,16 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 		fieldSeen      = make(map[string]struct{}, len(order.Columns))
 		selectedFields = []string{order.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -2672,11 +2654,10 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -2687,11 +2668,10 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 
 		case "item":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ItemClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
 				return err
 			}
 			_q.withItem = query
@@ -2702,11 +2682,10 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -2717,11 +2696,10 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -2732,11 +2710,10 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 
 		case "transfer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TransferClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
 				return err
 			}
 			_q.withTransfer = query
@@ -2747,11 +2724,10 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 
 		case "rollout":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&RolloutClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
 				return err
 			}
 			_q.withRollout = query
@@ -2881,16 +2857,16 @@ func (_q *OrganizationQuery) collectField(ctx context.Context, oneNode bool, opC
 		fieldSeen      = make(map[string]struct{}, len(organization.Columns))
 		selectedFields = []string{organization.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "provider":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withProvider = query
@@ -2914,11 +2890,10 @@ func (_q *OrganizationQuery) collectField(ctx context.Context, oneNode bool, opC
 
 		case "live":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withLive = query
@@ -2929,11 +2904,10 @@ func (_q *OrganizationQuery) collectField(ctx context.Context, oneNode bool, opC
 
 		case "test":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withTest = query
@@ -3039,16 +3013,16 @@ func (_q *ProductQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 		fieldSeen      = make(map[string]struct{}, len(product.Columns))
 		selectedFields = []string{product.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -3059,11 +3033,10 @@ func (_q *ProductQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -3074,11 +3047,10 @@ func (_q *ProductQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 
 		case "firm":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&FirmClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, firmImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, firmImplementors)...); err != nil {
 				return err
 			}
 			_q.withFirm = query
@@ -3104,8 +3076,8 @@ func (_q *ProductQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -3272,16 +3244,16 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 		fieldSeen      = make(map[string]struct{}, len(rollout.Columns))
 		selectedFields = []string{rollout.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -3292,11 +3264,10 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -3307,11 +3278,10 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -3322,11 +3292,10 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -3547,16 +3516,16 @@ func (_q *RolloutPlanQuery) collectField(ctx context.Context, oneNode bool, opCt
 		fieldSeen      = make(map[string]struct{}, len(rolloutplan.Columns))
 		selectedFields = []string{rolloutplan.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -3567,11 +3536,10 @@ func (_q *RolloutPlanQuery) collectField(ctx context.Context, oneNode bool, opCt
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -3597,8 +3565,8 @@ func (_q *RolloutPlanQuery) collectField(ctx context.Context, oneNode bool, opCt
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -3795,16 +3763,16 @@ func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool,
 		fieldSeen      = make(map[string]struct{}, len(rolloutplanentry.Columns))
 		selectedFields = []string{rolloutplanentry.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -3815,11 +3783,10 @@ func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -3830,11 +3797,10 @@ func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "rolloutPlan":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&RolloutPlanClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutplanImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, rolloutplanImplementors)...); err != nil {
 				return err
 			}
 			_q.withRolloutPlan = query
@@ -3845,11 +3811,10 @@ func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -3860,11 +3825,10 @@ func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -3875,11 +3839,10 @@ func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "rollout":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&RolloutClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
 				return err
 			}
 			_q.withRollout = query
@@ -3994,16 +3957,16 @@ func (_q *TicketQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 		fieldSeen      = make(map[string]struct{}, len(ticket.Columns))
 		selectedFields = []string{ticket.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -4014,11 +3977,10 @@ func (_q *TicketQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -4044,8 +4006,8 @@ func (_q *TicketQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -4242,16 +4204,16 @@ func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool,
 		fieldSeen      = make(map[string]struct{}, len(ticketactivation.Columns))
 		selectedFields = []string{ticketactivation.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -4262,11 +4224,10 @@ func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -4277,11 +4238,10 @@ func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "ticket":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TicketClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, ticketImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, ticketImplementors)...); err != nil {
 				return err
 			}
 			_q.withTicket = query
@@ -4292,11 +4252,10 @@ func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -4307,11 +4266,10 @@ func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -4322,11 +4280,10 @@ func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool,
 
 		case "order":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrderClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, orderImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, orderImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrder = query
@@ -4464,16 +4421,16 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 		fieldSeen      = make(map[string]struct{}, len(tmrgroup.Columns))
 		selectedFields = []string{tmrgroup.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -4484,11 +4441,10 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -4553,8 +4509,8 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 			if query, err = pager.applyFilter(query); err != nil {
 				return err
 			}
-			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
-			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) {
 				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
 				if hasPagination || ignoredEdges {
 					query := query.Clone()
@@ -4794,16 +4750,16 @@ func (_q *TmrServerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 		fieldSeen      = make(map[string]struct{}, len(tmrserver.Columns))
 		selectedFields = []string{tmrserver.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -4814,11 +4770,10 @@ func (_q *TmrServerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -4829,11 +4784,10 @@ func (_q *TmrServerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -4844,11 +4798,10 @@ func (_q *TmrServerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -5013,16 +4966,16 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 		fieldSeen      = make(map[string]struct{}, len(transfer.Columns))
 		selectedFields = []string{transfer.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "vendor":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withVendor = query
@@ -5033,11 +4986,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "customer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withCustomer = query
@@ -5048,11 +5000,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "product":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ProductClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, productImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, productImplementors)...); err != nil {
 				return err
 			}
 			_q.withProduct = query
@@ -5063,11 +5014,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "item":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ItemClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
 				return err
 			}
 			_q.withItem = query
@@ -5078,11 +5028,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "tmrGroup":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TmrGroupClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
 				return err
 			}
 			_q.withTmrGroup = query
@@ -5093,11 +5042,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "container":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withContainer = query
@@ -5108,11 +5056,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "toContainer":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&ContainerClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
 				return err
 			}
 			_q.withToContainer = query
@@ -5123,11 +5070,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "rollout":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&RolloutClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
 				return err
 			}
 			_q.withRollout = query
@@ -5138,11 +5084,10 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 
 		case "ticketActivation":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&TicketActivationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, ticketactivationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, ticketactivationImplementors)...); err != nil {
 				return err
 			}
 			_q.withTicketActivation = query
@@ -5310,16 +5255,16 @@ func (_q *WebhookDeliveryQuery) collectField(ctx context.Context, oneNode bool, 
 		fieldSeen      = make(map[string]struct{}, len(webhookdelivery.Columns))
 		selectedFields = []string{webhookdelivery.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -5330,11 +5275,10 @@ func (_q *WebhookDeliveryQuery) collectField(ctx context.Context, oneNode bool, 
 
 		case "webhookEndpoint":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&WebhookEndpointClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, webhookendpointImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, webhookendpointImplementors)...); err != nil {
 				return err
 			}
 			_q.withWebhookEndpoint = query
@@ -5345,11 +5289,10 @@ func (_q *WebhookDeliveryQuery) collectField(ctx context.Context, oneNode bool, 
 
 		case "webhookEvent":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&WebhookEventClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, webhookeventImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, webhookeventImplementors)...); err != nil {
 				return err
 			}
 			_q.withWebhookEvent = query
@@ -5469,16 +5412,16 @@ func (_q *WebhookEndpointQuery) collectField(ctx context.Context, oneNode bool, 
 		fieldSeen      = make(map[string]struct{}, len(webhookendpoint.Columns))
 		selectedFields = []string{webhookendpoint.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query
@@ -5606,16 +5549,16 @@ func (_q *WebhookEventQuery) collectField(ctx context.Context, oneNode bool, opC
 		fieldSeen      = make(map[string]struct{}, len(webhookevent.Columns))
 		selectedFields = []string{webhookevent.FieldID}
 	)
-	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+	fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)
+	for _, field := range fields {
 		switch field.Name {
 
 		case "organization":
 			var (
-				alias = field.Alias
-				path  = append(path, alias)
+				path  = append(path, byName+field.Name)
 				query = (&OrganizationClient{config: _q.config}).Query()
 			)
-			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+			if err := query.collectField(ctx, oneNode, opCtx, allNames(fields, field), path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
 				return err
 			}
 			_q.withOrganization = query

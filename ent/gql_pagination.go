@@ -77,26 +77,6 @@ func validateFirstLast(first, last *int) (err *gqlerror.Error) {
 	return err
 }
 
-func collectedField(ctx context.Context, path ...string) *graphql.CollectedField {
-	fc := graphql.GetFieldContext(ctx)
-	if fc == nil {
-		return nil
-	}
-	field := fc.Field
-	oc := graphql.GetOperationContext(ctx)
-walk:
-	for _, name := range path {
-		for _, f := range graphql.CollectFields(oc, field.Selections, nil) {
-			if f.Alias == name {
-				field = f
-				continue walk
-			}
-		}
-		return nil
-	}
-	return &field
-}
-
 func hasCollectedField(ctx context.Context, path ...string) bool {
 	if graphql.GetFieldContext(ctx) == nil {
 		return true
@@ -105,10 +85,10 @@ func hasCollectedField(ctx context.Context, path ...string) bool {
 }
 
 const (
-	edgesField      = "edges"
-	nodeField       = "node"
-	pageInfoField   = "pageInfo"
-	totalCountField = "totalCount"
+	edgesField      = byName + "edges"
+	nodeField       = byName + "node"
+	pageInfoField   = byName + "pageInfo"
+	totalCountField = byName + "totalCount"
 )
 
 func paginateLimit(first, last *int) int {
@@ -235,12 +215,12 @@ func (p *allocationPager) toCursor(_m *Allocation) Cursor {
 }
 
 func (p *allocationPager) applyCursors(query *AllocationQuery, after, before *Cursor) (*AllocationQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultAllocationOrder.Field.column, p.order.Direction, allocation.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultAllocationOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -292,8 +272,8 @@ func (_m *AllocationQuery) Paginate(
 		return nil, err
 	}
 	conn := &AllocationConnection{Edges: []*AllocationEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -484,12 +464,12 @@ func (p *apitokenPager) toCursor(_m *ApiToken) Cursor {
 }
 
 func (p *apitokenPager) applyCursors(query *ApiTokenQuery, after, before *Cursor) (*ApiTokenQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultApiTokenOrder.Field.column, p.order.Direction, apitoken.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultApiTokenOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -541,8 +521,8 @@ func (_m *ApiTokenQuery) Paginate(
 		return nil, err
 	}
 	conn := &ApiTokenConnection{Edges: []*ApiTokenEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -733,12 +713,12 @@ func (p *auditentryPager) toCursor(_m *AuditEntry) Cursor {
 }
 
 func (p *auditentryPager) applyCursors(query *AuditEntryQuery, after, before *Cursor) (*AuditEntryQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultAuditEntryOrder.Field.column, p.order.Direction, auditentry.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultAuditEntryOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -790,8 +770,8 @@ func (_m *AuditEntryQuery) Paginate(
 		return nil, err
 	}
 	conn := &AuditEntryConnection{Edges: []*AuditEntryEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -982,12 +962,12 @@ func (p *containerPager) toCursor(_m *Container) Cursor {
 }
 
 func (p *containerPager) applyCursors(query *ContainerQuery, after, before *Cursor) (*ContainerQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultContainerOrder.Field.column, p.order.Direction, container.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultContainerOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -1039,8 +1019,8 @@ func (_m *ContainerQuery) Paginate(
 		return nil, err
 	}
 	conn := &ContainerConnection{Edges: []*ContainerEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -1231,12 +1211,12 @@ func (p *denialPager) toCursor(_m *Denial) Cursor {
 }
 
 func (p *denialPager) applyCursors(query *DenialQuery, after, before *Cursor) (*DenialQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultDenialOrder.Field.column, p.order.Direction, denial.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultDenialOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -1288,8 +1268,8 @@ func (_m *DenialQuery) Paginate(
 		return nil, err
 	}
 	conn := &DenialConnection{Edges: []*DenialEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -1480,12 +1460,12 @@ func (p *enrollmentPager) toCursor(_m *Enrollment) Cursor {
 }
 
 func (p *enrollmentPager) applyCursors(query *EnrollmentQuery, after, before *Cursor) (*EnrollmentQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultEnrollmentOrder.Field.column, p.order.Direction, enrollment.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultEnrollmentOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -1537,8 +1517,8 @@ func (_m *EnrollmentQuery) Paginate(
 		return nil, err
 	}
 	conn := &EnrollmentConnection{Edges: []*EnrollmentEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -1729,12 +1709,12 @@ func (p *firmPager) toCursor(_m *Firm) Cursor {
 }
 
 func (p *firmPager) applyCursors(query *FirmQuery, after, before *Cursor) (*FirmQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultFirmOrder.Field.column, p.order.Direction, firm.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultFirmOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -1786,8 +1766,8 @@ func (_m *FirmQuery) Paginate(
 		return nil, err
 	}
 	conn := &FirmConnection{Edges: []*FirmEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -1978,12 +1958,12 @@ func (p *identityproviderPager) toCursor(_m *IdentityProvider) Cursor {
 }
 
 func (p *identityproviderPager) applyCursors(query *IdentityProviderQuery, after, before *Cursor) (*IdentityProviderQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultIdentityProviderOrder.Field.column, p.order.Direction, identityprovider.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultIdentityProviderOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -2035,8 +2015,8 @@ func (_m *IdentityProviderQuery) Paginate(
 		return nil, err
 	}
 	conn := &IdentityProviderConnection{Edges: []*IdentityProviderEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -2227,12 +2207,12 @@ func (p *invitationPager) toCursor(_m *Invitation) Cursor {
 }
 
 func (p *invitationPager) applyCursors(query *InvitationQuery, after, before *Cursor) (*InvitationQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultInvitationOrder.Field.column, p.order.Direction, invitation.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultInvitationOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -2284,8 +2264,8 @@ func (_m *InvitationQuery) Paginate(
 		return nil, err
 	}
 	conn := &InvitationConnection{Edges: []*InvitationEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -2476,12 +2456,12 @@ func (p *itemPager) toCursor(_m *Item) Cursor {
 }
 
 func (p *itemPager) applyCursors(query *ItemQuery, after, before *Cursor) (*ItemQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultItemOrder.Field.column, p.order.Direction, item.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultItemOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -2533,8 +2513,8 @@ func (_m *ItemQuery) Paginate(
 		return nil, err
 	}
 	conn := &ItemConnection{Edges: []*ItemEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -2725,12 +2705,12 @@ func (p *itemversionPager) toCursor(_m *ItemVersion) Cursor {
 }
 
 func (p *itemversionPager) applyCursors(query *ItemVersionQuery, after, before *Cursor) (*ItemVersionQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultItemVersionOrder.Field.column, p.order.Direction, itemversion.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultItemVersionOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -2782,8 +2762,8 @@ func (_m *ItemVersionQuery) Paginate(
 		return nil, err
 	}
 	conn := &ItemVersionConnection{Edges: []*ItemVersionEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -2974,12 +2954,12 @@ func (p *memberPager) toCursor(_m *Member) Cursor {
 }
 
 func (p *memberPager) applyCursors(query *MemberQuery, after, before *Cursor) (*MemberQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultMemberOrder.Field.column, p.order.Direction, member.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultMemberOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -3031,8 +3011,8 @@ func (_m *MemberQuery) Paginate(
 		return nil, err
 	}
 	conn := &MemberConnection{Edges: []*MemberEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -3223,12 +3203,12 @@ func (p *membergroupPager) toCursor(_m *MemberGroup) Cursor {
 }
 
 func (p *membergroupPager) applyCursors(query *MemberGroupQuery, after, before *Cursor) (*MemberGroupQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultMemberGroupOrder.Field.column, p.order.Direction, membergroup.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultMemberGroupOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -3280,8 +3260,8 @@ func (_m *MemberGroupQuery) Paginate(
 		return nil, err
 	}
 	conn := &MemberGroupConnection{Edges: []*MemberGroupEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -3472,12 +3452,12 @@ func (p *orderPager) toCursor(_m *Order) Cursor {
 }
 
 func (p *orderPager) applyCursors(query *OrderQuery, after, before *Cursor) (*OrderQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultOrderOrder.Field.column, p.order.Direction, order.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultOrderOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -3529,8 +3509,8 @@ func (_m *OrderQuery) Paginate(
 		return nil, err
 	}
 	conn := &OrderConnection{Edges: []*OrderEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -3721,12 +3701,12 @@ func (p *organizationPager) toCursor(_m *Organization) Cursor {
 }
 
 func (p *organizationPager) applyCursors(query *OrganizationQuery, after, before *Cursor) (*OrganizationQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultOrganizationOrder.Field.column, p.order.Direction, organization.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultOrganizationOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -3778,8 +3758,8 @@ func (_m *OrganizationQuery) Paginate(
 		return nil, err
 	}
 	conn := &OrganizationConnection{Edges: []*OrganizationEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -3970,12 +3950,12 @@ func (p *productPager) toCursor(_m *Product) Cursor {
 }
 
 func (p *productPager) applyCursors(query *ProductQuery, after, before *Cursor) (*ProductQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultProductOrder.Field.column, p.order.Direction, product.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultProductOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -4027,8 +4007,8 @@ func (_m *ProductQuery) Paginate(
 		return nil, err
 	}
 	conn := &ProductConnection{Edges: []*ProductEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -4219,12 +4199,12 @@ func (p *rolloutPager) toCursor(_m *Rollout) Cursor {
 }
 
 func (p *rolloutPager) applyCursors(query *RolloutQuery, after, before *Cursor) (*RolloutQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultRolloutOrder.Field.column, p.order.Direction, rollout.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultRolloutOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -4276,8 +4256,8 @@ func (_m *RolloutQuery) Paginate(
 		return nil, err
 	}
 	conn := &RolloutConnection{Edges: []*RolloutEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -4468,12 +4448,12 @@ func (p *rolloutplanPager) toCursor(_m *RolloutPlan) Cursor {
 }
 
 func (p *rolloutplanPager) applyCursors(query *RolloutPlanQuery, after, before *Cursor) (*RolloutPlanQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultRolloutPlanOrder.Field.column, p.order.Direction, rolloutplan.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultRolloutPlanOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -4525,8 +4505,8 @@ func (_m *RolloutPlanQuery) Paginate(
 		return nil, err
 	}
 	conn := &RolloutPlanConnection{Edges: []*RolloutPlanEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -4717,12 +4697,12 @@ func (p *rolloutplanentryPager) toCursor(_m *RolloutPlanEntry) Cursor {
 }
 
 func (p *rolloutplanentryPager) applyCursors(query *RolloutPlanEntryQuery, after, before *Cursor) (*RolloutPlanEntryQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultRolloutPlanEntryOrder.Field.column, p.order.Direction, rolloutplanentry.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultRolloutPlanEntryOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -4774,8 +4754,8 @@ func (_m *RolloutPlanEntryQuery) Paginate(
 		return nil, err
 	}
 	conn := &RolloutPlanEntryConnection{Edges: []*RolloutPlanEntryEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -4966,12 +4946,12 @@ func (p *ticketPager) toCursor(_m *Ticket) Cursor {
 }
 
 func (p *ticketPager) applyCursors(query *TicketQuery, after, before *Cursor) (*TicketQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultTicketOrder.Field.column, p.order.Direction, ticket.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTicketOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -5023,8 +5003,8 @@ func (_m *TicketQuery) Paginate(
 		return nil, err
 	}
 	conn := &TicketConnection{Edges: []*TicketEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -5215,12 +5195,12 @@ func (p *ticketactivationPager) toCursor(_m *TicketActivation) Cursor {
 }
 
 func (p *ticketactivationPager) applyCursors(query *TicketActivationQuery, after, before *Cursor) (*TicketActivationQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultTicketActivationOrder.Field.column, p.order.Direction, ticketactivation.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTicketActivationOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -5272,8 +5252,8 @@ func (_m *TicketActivationQuery) Paginate(
 		return nil, err
 	}
 	conn := &TicketActivationConnection{Edges: []*TicketActivationEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -5464,12 +5444,12 @@ func (p *tmrgroupPager) toCursor(_m *TmrGroup) Cursor {
 }
 
 func (p *tmrgroupPager) applyCursors(query *TmrGroupQuery, after, before *Cursor) (*TmrGroupQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultTmrGroupOrder.Field.column, p.order.Direction, tmrgroup.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTmrGroupOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -5521,8 +5501,8 @@ func (_m *TmrGroupQuery) Paginate(
 		return nil, err
 	}
 	conn := &TmrGroupConnection{Edges: []*TmrGroupEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -5713,12 +5693,12 @@ func (p *tmrserverPager) toCursor(_m *TmrServer) Cursor {
 }
 
 func (p *tmrserverPager) applyCursors(query *TmrServerQuery, after, before *Cursor) (*TmrServerQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultTmrServerOrder.Field.column, p.order.Direction, tmrserver.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTmrServerOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -5770,8 +5750,8 @@ func (_m *TmrServerQuery) Paginate(
 		return nil, err
 	}
 	conn := &TmrServerConnection{Edges: []*TmrServerEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -5962,12 +5942,12 @@ func (p *transferPager) toCursor(_m *Transfer) Cursor {
 }
 
 func (p *transferPager) applyCursors(query *TransferQuery, after, before *Cursor) (*TransferQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultTransferOrder.Field.column, p.order.Direction, transfer.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTransferOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -6019,8 +5999,8 @@ func (_m *TransferQuery) Paginate(
 		return nil, err
 	}
 	conn := &TransferConnection{Edges: []*TransferEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -6211,12 +6191,12 @@ func (p *webhookdeliveryPager) toCursor(_m *WebhookDelivery) Cursor {
 }
 
 func (p *webhookdeliveryPager) applyCursors(query *WebhookDeliveryQuery, after, before *Cursor) (*WebhookDeliveryQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultWebhookDeliveryOrder.Field.column, p.order.Direction, webhookdelivery.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultWebhookDeliveryOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -6268,8 +6248,8 @@ func (_m *WebhookDeliveryQuery) Paginate(
 		return nil, err
 	}
 	conn := &WebhookDeliveryConnection{Edges: []*WebhookDeliveryEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -6460,12 +6440,12 @@ func (p *webhookendpointPager) toCursor(_m *WebhookEndpoint) Cursor {
 }
 
 func (p *webhookendpointPager) applyCursors(query *WebhookEndpointQuery, after, before *Cursor) (*WebhookEndpointQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultWebhookEndpointOrder.Field.column, p.order.Direction, webhookendpoint.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultWebhookEndpointOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -6517,8 +6497,8 @@ func (_m *WebhookEndpointQuery) Paginate(
 		return nil, err
 	}
 	conn := &WebhookEndpointConnection{Edges: []*WebhookEndpointEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()
@@ -6709,12 +6689,12 @@ func (p *webhookeventPager) toCursor(_m *WebhookEvent) Cursor {
 }
 
 func (p *webhookeventPager) applyCursors(query *WebhookEventQuery, after, before *Cursor) (*WebhookEventQuery, error) {
-	direction := p.order.Direction
-	if p.reverse {
-		direction = direction.Reverse()
+	places, err := between(after, before, DefaultWebhookEventOrder.Field.column, p.order.Direction, webhookevent.DefaultID)
+	if err != nil {
+		return nil, err
 	}
-	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultWebhookEventOrder.Field.column, p.order.Field.column, direction) {
-		query = query.Where(predicate)
+	for _, place := range places {
+		query = query.Where(place)
 	}
 	return query, nil
 }
@@ -6766,8 +6746,8 @@ func (_m *WebhookEventQuery) Paginate(
 		return nil, err
 	}
 	conn := &WebhookEventConnection{Edges: []*WebhookEventEdge{}}
-	ignoredEdges := !hasCollectedField(ctx, edgesField)
-	if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {
+	ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)
+	if hasCollectedField(ctx, totalCountField) {
 		hasPagination := after != nil || first != nil || before != nil || last != nil
 		if hasPagination || ignoredEdges {
 			c := _m.Clone()

@@ -53166,6 +53166,9 @@ type UserMutation struct {
 	addtotp_step      *int64
 	recovery          *[][]uint8
 	appendrecovery    [][]uint8
+	reset_digest      *[]byte
+	reset_until       *time.Time
+	reset_second      *bool
 	password_at       *time.Time
 	clearedFields     map[string]struct{}
 	members           map[string]struct{}
@@ -53659,6 +53662,140 @@ func (m *UserMutation) ResetRecovery() {
 	delete(m.clearedFields, user.FieldRecovery)
 }
 
+// SetResetDigest sets the "reset_digest" field.
+func (m *UserMutation) SetResetDigest(b []byte) {
+	m.reset_digest = &b
+}
+
+// ResetDigest returns the value of the "reset_digest" field in the mutation.
+func (m *UserMutation) ResetDigest() (r []byte, exists bool) {
+	v := m.reset_digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResetDigest returns the old "reset_digest" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldResetDigest(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResetDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResetDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResetDigest: %w", err)
+	}
+	return oldValue.ResetDigest, nil
+}
+
+// ClearResetDigest clears the value of the "reset_digest" field.
+func (m *UserMutation) ClearResetDigest() {
+	m.reset_digest = nil
+	m.clearedFields[user.FieldResetDigest] = struct{}{}
+}
+
+// ResetDigestCleared returns if the "reset_digest" field was cleared in this mutation.
+func (m *UserMutation) ResetDigestCleared() bool {
+	_, ok := m.clearedFields[user.FieldResetDigest]
+	return ok
+}
+
+// ResetResetDigest resets all changes to the "reset_digest" field.
+func (m *UserMutation) ResetResetDigest() {
+	m.reset_digest = nil
+	delete(m.clearedFields, user.FieldResetDigest)
+}
+
+// SetResetUntil sets the "reset_until" field.
+func (m *UserMutation) SetResetUntil(t time.Time) {
+	m.reset_until = &t
+}
+
+// ResetUntil returns the value of the "reset_until" field in the mutation.
+func (m *UserMutation) ResetUntil() (r time.Time, exists bool) {
+	v := m.reset_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResetUntil returns the old "reset_until" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldResetUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResetUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResetUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResetUntil: %w", err)
+	}
+	return oldValue.ResetUntil, nil
+}
+
+// ClearResetUntil clears the value of the "reset_until" field.
+func (m *UserMutation) ClearResetUntil() {
+	m.reset_until = nil
+	m.clearedFields[user.FieldResetUntil] = struct{}{}
+}
+
+// ResetUntilCleared returns if the "reset_until" field was cleared in this mutation.
+func (m *UserMutation) ResetUntilCleared() bool {
+	_, ok := m.clearedFields[user.FieldResetUntil]
+	return ok
+}
+
+// ResetResetUntil resets all changes to the "reset_until" field.
+func (m *UserMutation) ResetResetUntil() {
+	m.reset_until = nil
+	delete(m.clearedFields, user.FieldResetUntil)
+}
+
+// SetResetSecond sets the "reset_second" field.
+func (m *UserMutation) SetResetSecond(b bool) {
+	m.reset_second = &b
+}
+
+// ResetSecond returns the value of the "reset_second" field in the mutation.
+func (m *UserMutation) ResetSecond() (r bool, exists bool) {
+	v := m.reset_second
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResetSecond returns the old "reset_second" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldResetSecond(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResetSecond is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResetSecond requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResetSecond: %w", err)
+	}
+	return oldValue.ResetSecond, nil
+}
+
+// ResetResetSecond resets all changes to the "reset_second" field.
+func (m *UserMutation) ResetResetSecond() {
+	m.reset_second = nil
+}
+
 // SetPasswordAt sets the "password_at" field.
 func (m *UserMutation) SetPasswordAt(t time.Time) {
 	m.password_at = &t
@@ -53850,7 +53987,7 @@ func (m *UserMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *UserMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 12)
 	if m.created_at != nil {
 		fields = append(fields, user.FieldCreatedAt)
 	}
@@ -53874,6 +54011,15 @@ func (m *UserMutation) Fields() []string {
 	}
 	if m.recovery != nil {
 		fields = append(fields, user.FieldRecovery)
+	}
+	if m.reset_digest != nil {
+		fields = append(fields, user.FieldResetDigest)
+	}
+	if m.reset_until != nil {
+		fields = append(fields, user.FieldResetUntil)
+	}
+	if m.reset_second != nil {
+		fields = append(fields, user.FieldResetSecond)
 	}
 	if m.password_at != nil {
 		fields = append(fields, user.FieldPasswordAt)
@@ -53902,6 +54048,12 @@ func (m *UserMutation) Field(name string) (ent.Value, bool) {
 		return m.TotpStep()
 	case user.FieldRecovery:
 		return m.Recovery()
+	case user.FieldResetDigest:
+		return m.ResetDigest()
+	case user.FieldResetUntil:
+		return m.ResetUntil()
+	case user.FieldResetSecond:
+		return m.ResetSecond()
 	case user.FieldPasswordAt:
 		return m.PasswordAt()
 	}
@@ -53929,6 +54081,12 @@ func (m *UserMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldTotpStep(ctx)
 	case user.FieldRecovery:
 		return m.OldRecovery(ctx)
+	case user.FieldResetDigest:
+		return m.OldResetDigest(ctx)
+	case user.FieldResetUntil:
+		return m.OldResetUntil(ctx)
+	case user.FieldResetSecond:
+		return m.OldResetSecond(ctx)
 	case user.FieldPasswordAt:
 		return m.OldPasswordAt(ctx)
 	}
@@ -53996,6 +54154,27 @@ func (m *UserMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRecovery(v)
 		return nil
+	case user.FieldResetDigest:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResetDigest(v)
+		return nil
+	case user.FieldResetUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResetUntil(v)
+		return nil
+	case user.FieldResetSecond:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResetSecond(v)
+		return nil
 	case user.FieldPasswordAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -54060,6 +54239,12 @@ func (m *UserMutation) ClearedFields() []string {
 	if m.FieldCleared(user.FieldRecovery) {
 		fields = append(fields, user.FieldRecovery)
 	}
+	if m.FieldCleared(user.FieldResetDigest) {
+		fields = append(fields, user.FieldResetDigest)
+	}
+	if m.FieldCleared(user.FieldResetUntil) {
+		fields = append(fields, user.FieldResetUntil)
+	}
 	if m.FieldCleared(user.FieldPasswordAt) {
 		fields = append(fields, user.FieldPasswordAt)
 	}
@@ -54088,6 +54273,12 @@ func (m *UserMutation) ClearField(name string) error {
 		return nil
 	case user.FieldRecovery:
 		m.ClearRecovery()
+		return nil
+	case user.FieldResetDigest:
+		m.ClearResetDigest()
+		return nil
+	case user.FieldResetUntil:
+		m.ClearResetUntil()
 		return nil
 	case user.FieldPasswordAt:
 		m.ClearPasswordAt()
@@ -54123,6 +54314,15 @@ func (m *UserMutation) ResetField(name string) error {
 		return nil
 	case user.FieldRecovery:
 		m.ResetRecovery()
+		return nil
+	case user.FieldResetDigest:
+		m.ResetResetDigest()
+		return nil
+	case user.FieldResetUntil:
+		m.ResetResetUntil()
+		return nil
+	case user.FieldResetSecond:
+		m.ResetResetSecond()
 		return nil
 	case user.FieldPasswordAt:
 		m.ResetPasswordAt()

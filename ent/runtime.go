@@ -3798,6 +3798,14 @@ func init() {
 	userDescTotpStep := userFields[5].Descriptor()
 	// user.DefaultTotpStep holds the default value on creation for the totp_step field.
 	user.DefaultTotpStep = userDescTotpStep.Default.(int64)
+	// userDescResetDigest is the schema descriptor for reset_digest field.
+	userDescResetDigest := userFields[7].Descriptor()
+	// user.ResetDigestValidator is a validator for the "reset_digest" field. It is called by the builders before save.
+	user.ResetDigestValidator = userDescResetDigest.Validators[0].(func([]byte) error)
+	// userDescResetSecond is the schema descriptor for reset_second field.
+	userDescResetSecond := userFields[9].Descriptor()
+	// user.DefaultResetSecond holds the default value on creation for the reset_second field.
+	user.DefaultResetSecond = userDescResetSecond.Default.(bool)
 	// userDescID is the schema descriptor for id field.
 	userDescID := userMixinFields0[0].Descriptor()
 	// user.DefaultID holds the default value on creation for the id field.

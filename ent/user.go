@@ -34,6 +34,12 @@ type User struct {
 	TotpStep int64 `json:"totp_step,omitempty"`
 	// Digests of the recovery codes that are left.
 	Recovery [][]uint8 `json:"-"`
+	// Of the link by which a new password can be set, once.
+	ResetDigest []byte `json:"-"`
+	// When that link ends.
+	ResetUntil *time.Time `json:"reset_until,omitempty"`
+	// That link removes the second factor, too.
+	ResetSecond bool `json:"reset_second,omitempty"`
 	// When the password was last set; sessions of before have ended.
 	PasswordAt *time.Time `json:"password_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -81,13 +87,15 @@ func (*User) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case user.FieldTotpSecret, user.FieldRecovery:
+		case user.FieldTotpSecret, user.FieldRecovery, user.FieldResetDigest:
 			values[i] = new([]byte)
+		case user.FieldResetSecond:
+			values[i] = new(sql.NullBool)
 		case user.FieldTotpStep:
 			values[i] = new(sql.NullInt64)
 		case user.FieldID, user.FieldEmail, user.FieldName, user.FieldPasswordHash:
 			values[i] = new(sql.NullString)
-		case user.FieldCreatedAt, user.FieldTotpAt, user.FieldPasswordAt:
+		case user.FieldCreatedAt, user.FieldTotpAt, user.FieldResetUntil, user.FieldPasswordAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -161,6 +169,25 @@ func (_m *User) assignValues(columns []string, values []any) error {
 				if err := json.Unmarshal(*value, &_m.Recovery); err != nil {
 					return fmt.Errorf("unmarshal field recovery: %w", err)
 				}
+			}
+		case user.FieldResetDigest:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field reset_digest", values[i])
+			} else if value != nil {
+				_m.ResetDigest = *value
+			}
+		case user.FieldResetUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field reset_until", values[i])
+			} else if value.Valid {
+				_m.ResetUntil = new(time.Time)
+				*_m.ResetUntil = value.Time
+			}
+		case user.FieldResetSecond:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field reset_second", values[i])
+			} else if value.Valid {
+				_m.ResetSecond = value.Bool
 			}
 		case user.FieldPasswordAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -237,6 +264,16 @@ func (_m *User) String() string {
 	builder.WriteString(fmt.Sprintf("%v", _m.TotpStep))
 	builder.WriteString(", ")
 	builder.WriteString("recovery=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("reset_digest=<sensitive>")
+	builder.WriteString(", ")
+	if v := _m.ResetUntil; v != nil {
+		builder.WriteString("reset_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("reset_second=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ResetSecond))
 	builder.WriteString(", ")
 	if v := _m.PasswordAt; v != nil {
 		builder.WriteString("password_at=")

@@ -102,6 +102,40 @@ func (_c *UserCreate) SetRecovery(v [][]uint8) *UserCreate {
 	return _c
 }
 
+// SetResetDigest sets the "reset_digest" field.
+func (_c *UserCreate) SetResetDigest(v []byte) *UserCreate {
+	_c.mutation.SetResetDigest(v)
+	return _c
+}
+
+// SetResetUntil sets the "reset_until" field.
+func (_c *UserCreate) SetResetUntil(v time.Time) *UserCreate {
+	_c.mutation.SetResetUntil(v)
+	return _c
+}
+
+// SetNillableResetUntil sets the "reset_until" field if the given value is not nil.
+func (_c *UserCreate) SetNillableResetUntil(v *time.Time) *UserCreate {
+	if v != nil {
+		_c.SetResetUntil(*v)
+	}
+	return _c
+}
+
+// SetResetSecond sets the "reset_second" field.
+func (_c *UserCreate) SetResetSecond(v bool) *UserCreate {
+	_c.mutation.SetResetSecond(v)
+	return _c
+}
+
+// SetNillableResetSecond sets the "reset_second" field if the given value is not nil.
+func (_c *UserCreate) SetNillableResetSecond(v *bool) *UserCreate {
+	if v != nil {
+		_c.SetResetSecond(*v)
+	}
+	return _c
+}
+
 // SetPasswordAt sets the "password_at" field.
 func (_c *UserCreate) SetPasswordAt(v time.Time) *UserCreate {
 	_c.mutation.SetPasswordAt(v)
@@ -203,6 +237,10 @@ func (_c *UserCreate) defaults() {
 		v := user.DefaultTotpStep
 		_c.mutation.SetTotpStep(v)
 	}
+	if _, ok := _c.mutation.ResetSecond(); !ok {
+		v := user.DefaultResetSecond
+		_c.mutation.SetResetSecond(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := user.DefaultID()
 		_c.mutation.SetID(v)
@@ -242,6 +280,14 @@ func (_c *UserCreate) check() error {
 	}
 	if _, ok := _c.mutation.TotpStep(); !ok {
 		return &ValidationError{Name: "totp_step", err: errors.New(`ent: missing required field "User.totp_step"`)}
+	}
+	if v, ok := _c.mutation.ResetDigest(); ok {
+		if err := user.ResetDigestValidator(v); err != nil {
+			return &ValidationError{Name: "reset_digest", err: fmt.Errorf(`ent: validator failed for field "User.reset_digest": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.ResetSecond(); !ok {
+		return &ValidationError{Name: "reset_second", err: errors.New(`ent: missing required field "User.reset_second"`)}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := user.IDValidator(v); err != nil {
@@ -314,6 +360,18 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Recovery(); ok {
 		_spec.SetField(user.FieldRecovery, field.TypeJSON, value)
 		_node.Recovery = value
+	}
+	if value, ok := _c.mutation.ResetDigest(); ok {
+		_spec.SetField(user.FieldResetDigest, field.TypeBytes, value)
+		_node.ResetDigest = value
+	}
+	if value, ok := _c.mutation.ResetUntil(); ok {
+		_spec.SetField(user.FieldResetUntil, field.TypeTime, value)
+		_node.ResetUntil = &value
+	}
+	if value, ok := _c.mutation.ResetSecond(); ok {
+		_spec.SetField(user.FieldResetSecond, field.TypeBool, value)
+		_node.ResetSecond = value
 	}
 	if value, ok := _c.mutation.PasswordAt(); ok {
 		_spec.SetField(user.FieldPasswordAt, field.TypeTime, value)

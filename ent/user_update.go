@@ -150,6 +150,52 @@ func (_u *UserUpdate) ClearRecovery() *UserUpdate {
 	return _u
 }
 
+// SetResetDigest sets the "reset_digest" field.
+func (_u *UserUpdate) SetResetDigest(v []byte) *UserUpdate {
+	_u.mutation.SetResetDigest(v)
+	return _u
+}
+
+// ClearResetDigest clears the value of the "reset_digest" field.
+func (_u *UserUpdate) ClearResetDigest() *UserUpdate {
+	_u.mutation.ClearResetDigest()
+	return _u
+}
+
+// SetResetUntil sets the "reset_until" field.
+func (_u *UserUpdate) SetResetUntil(v time.Time) *UserUpdate {
+	_u.mutation.SetResetUntil(v)
+	return _u
+}
+
+// SetNillableResetUntil sets the "reset_until" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableResetUntil(v *time.Time) *UserUpdate {
+	if v != nil {
+		_u.SetResetUntil(*v)
+	}
+	return _u
+}
+
+// ClearResetUntil clears the value of the "reset_until" field.
+func (_u *UserUpdate) ClearResetUntil() *UserUpdate {
+	_u.mutation.ClearResetUntil()
+	return _u
+}
+
+// SetResetSecond sets the "reset_second" field.
+func (_u *UserUpdate) SetResetSecond(v bool) *UserUpdate {
+	_u.mutation.SetResetSecond(v)
+	return _u
+}
+
+// SetNillableResetSecond sets the "reset_second" field if the given value is not nil.
+func (_u *UserUpdate) SetNillableResetSecond(v *bool) *UserUpdate {
+	if v != nil {
+		_u.SetResetSecond(*v)
+	}
+	return _u
+}
+
 // SetPasswordAt sets the "password_at" field.
 func (_u *UserUpdate) SetPasswordAt(v time.Time) *UserUpdate {
 	_u.mutation.SetPasswordAt(v)
@@ -296,6 +342,11 @@ func (_u *UserUpdate) check() error {
 			return &ValidationError{Name: "totp_secret", err: fmt.Errorf(`ent: validator failed for field "User.totp_secret": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.ResetDigest(); ok {
+		if err := user.ResetDigestValidator(v); err != nil {
+			return &ValidationError{Name: "reset_digest", err: fmt.Errorf(`ent: validator failed for field "User.reset_digest": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -351,6 +402,21 @@ func (_u *UserUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.RecoveryCleared() {
 		_spec.ClearField(user.FieldRecovery, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.ResetDigest(); ok {
+		_spec.SetField(user.FieldResetDigest, field.TypeBytes, value)
+	}
+	if _u.mutation.ResetDigestCleared() {
+		_spec.ClearField(user.FieldResetDigest, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.ResetUntil(); ok {
+		_spec.SetField(user.FieldResetUntil, field.TypeTime, value)
+	}
+	if _u.mutation.ResetUntilCleared() {
+		_spec.ClearField(user.FieldResetUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ResetSecond(); ok {
+		_spec.SetField(user.FieldResetSecond, field.TypeBool, value)
 	}
 	if value, ok := _u.mutation.PasswordAt(); ok {
 		_spec.SetField(user.FieldPasswordAt, field.TypeTime, value)
@@ -587,6 +653,52 @@ func (_u *UserUpdateOne) ClearRecovery() *UserUpdateOne {
 	return _u
 }
 
+// SetResetDigest sets the "reset_digest" field.
+func (_u *UserUpdateOne) SetResetDigest(v []byte) *UserUpdateOne {
+	_u.mutation.SetResetDigest(v)
+	return _u
+}
+
+// ClearResetDigest clears the value of the "reset_digest" field.
+func (_u *UserUpdateOne) ClearResetDigest() *UserUpdateOne {
+	_u.mutation.ClearResetDigest()
+	return _u
+}
+
+// SetResetUntil sets the "reset_until" field.
+func (_u *UserUpdateOne) SetResetUntil(v time.Time) *UserUpdateOne {
+	_u.mutation.SetResetUntil(v)
+	return _u
+}
+
+// SetNillableResetUntil sets the "reset_until" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableResetUntil(v *time.Time) *UserUpdateOne {
+	if v != nil {
+		_u.SetResetUntil(*v)
+	}
+	return _u
+}
+
+// ClearResetUntil clears the value of the "reset_until" field.
+func (_u *UserUpdateOne) ClearResetUntil() *UserUpdateOne {
+	_u.mutation.ClearResetUntil()
+	return _u
+}
+
+// SetResetSecond sets the "reset_second" field.
+func (_u *UserUpdateOne) SetResetSecond(v bool) *UserUpdateOne {
+	_u.mutation.SetResetSecond(v)
+	return _u
+}
+
+// SetNillableResetSecond sets the "reset_second" field if the given value is not nil.
+func (_u *UserUpdateOne) SetNillableResetSecond(v *bool) *UserUpdateOne {
+	if v != nil {
+		_u.SetResetSecond(*v)
+	}
+	return _u
+}
+
 // SetPasswordAt sets the "password_at" field.
 func (_u *UserUpdateOne) SetPasswordAt(v time.Time) *UserUpdateOne {
 	_u.mutation.SetPasswordAt(v)
@@ -746,6 +858,11 @@ func (_u *UserUpdateOne) check() error {
 			return &ValidationError{Name: "totp_secret", err: fmt.Errorf(`ent: validator failed for field "User.totp_secret": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.ResetDigest(); ok {
+		if err := user.ResetDigestValidator(v); err != nil {
+			return &ValidationError{Name: "reset_digest", err: fmt.Errorf(`ent: validator failed for field "User.reset_digest": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -818,6 +935,21 @@ func (_u *UserUpdateOne) sqlSave(ctx context.Context) (_node *User, err error) {
 	}
 	if _u.mutation.RecoveryCleared() {
 		_spec.ClearField(user.FieldRecovery, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.ResetDigest(); ok {
+		_spec.SetField(user.FieldResetDigest, field.TypeBytes, value)
+	}
+	if _u.mutation.ResetDigestCleared() {
+		_spec.ClearField(user.FieldResetDigest, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.ResetUntil(); ok {
+		_spec.SetField(user.FieldResetUntil, field.TypeTime, value)
+	}
+	if _u.mutation.ResetUntilCleared() {
+		_spec.ClearField(user.FieldResetUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ResetSecond(); ok {
+		_spec.SetField(user.FieldResetSecond, field.TypeBool, value)
 	}
 	if value, ok := _u.mutation.PasswordAt(); ok {
 		_spec.SetField(user.FieldPasswordAt, field.TypeTime, value)

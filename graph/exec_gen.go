@@ -124,6 +124,8 @@ type ItemResolver interface {
 	HasProtectedData(ctx context.Context, obj *ent.Item) (bool, error)
 	ProtectedDataName(ctx context.Context, obj *ent.Item) (*string, error)
 	HasSecretData(ctx context.Context, obj *ent.Item) (bool, error)
+
+	PlaceCount(ctx context.Context, obj *ent.Item) (int, error)
 }
 type ItemVersionResolver interface {
 	Terms(ctx context.Context, obj *ent.ItemVersion) ([]*ItemTerm, error)
@@ -221,10 +223,12 @@ type QueryResolver interface {
 	AuditEntries(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, filter *AuditFilter) (*ent.AuditEntryConnection, error)
 	Firms(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.FirmConnection, error)
 	Products(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ProductConnection, error)
-	Items(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ItemConnection, error)
-	Containers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ContainerConnection, error)
+	Items(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, product *string, expiresFrom *time.Time, expiresTo *time.Time) (*ent.ItemConnection, error)
+	Firm(ctx context.Context, id string) (*ent.Firm, error)
+	Product(ctx context.Context, id string) (*ent.Product, error)
+	Containers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, kinds []property.ContainerKind, customer *string, manipulationSuspected *bool) (*ent.ContainerConnection, error)
 	Container(ctx context.Context, serial string) (*ent.Container, error)
-	Allocations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool, takesLicense *bool, container *string, product *string) (*ent.AllocationConnection, error)
+	Allocations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool, takesLicense *bool, container *string, product *string, customer *string, from *time.Time, to *time.Time) (*ent.AllocationConnection, error)
 	IdentityProviders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.IdentityProviderConnection, error)
 	Members(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.MemberConnection, error)
 	MemberGroups(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.MemberGroupConnection, error)
@@ -232,22 +236,22 @@ type QueryResolver interface {
 	Organizations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.OrganizationConnection, error)
 	RolloutPlans(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.RolloutPlanConnection, error)
 	OfflineUpdate(ctx context.Context, rollout string) (string, error)
-	Rollouts(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.RolloutConnection, error)
-	Orders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.OrderConnection, error)
+	Rollouts(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, states []property.RolloutState, tmrGroup *string, container *string, customer *string) (*ent.RolloutConnection, error)
+	Orders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, item *string, tmrGroup *string, container *string, customer *string, rolledOut *bool) (*ent.OrderConnection, error)
 	CheckRules(ctx context.Context, tmrGroup *string, container *string, text string) (*RulesReport, error)
 	RuleSet(ctx context.Context, tmrGroup *string, container *string, version *int) (*ent.RuleSet, error)
 	Servers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, states []ServerState, customer *string, tmrGroup *string, container *string) (*ent.TmrServerConnection, error)
 	Enrollments(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.EnrollmentConnection, error)
-	Tickets(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, customer *string, reference *string) (*ent.TicketConnection, error)
+	Tickets(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, customer *string, reference *string, states []TicketState) (*ent.TicketConnection, error)
 	Ticket(ctx context.Context, code string) (*ent.Ticket, error)
-	TmrGroups(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.TmrGroupConnection, error)
+	TmrGroups(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, customer *string) (*ent.TmrGroupConnection, error)
 	TmrGroup(ctx context.Context, id string) (*ent.TmrGroup, error)
 	APITokens(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ApiTokenConnection, error)
 	Transfers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.TransferConnection, error)
 	Credits(ctx context.Context) ([]*Credit, error)
 	Usage(ctx context.Context, container string, product string, from time.Time, to *time.Time, resolution property.UsageResolution) (*UsageOverTime, error)
 	UsageReport(ctx context.Context, from time.Time, to *time.Time, resolution property.UsageResolution, firm *string, product *string, container *string, customer *string, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*UsageReportLineConnection, error)
-	Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string) (*ent.DenialConnection, error)
+	Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string, customer *string, reason *string, from *time.Time, to *time.Time) (*ent.DenialConnection, error)
 	UsageLog(ctx context.Context, firm string) (*FirmUsageLog, error)
 	ItemDifference(ctx context.Context, item string, from int, to int) ([]*ItemDifference, error)
 	Webhooks(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.WebhookEndpointConnection, error)
@@ -1433,6 +1437,8 @@ func (ec *executionContext) childFields_Item(ctx context.Context, field graphql.
 		return ec.fieldContext_Item_hasSecretData(ctx, field)
 	case "tmr":
 		return ec.fieldContext_Item_tmr(ctx, field)
+	case "placeCount":
+		return ec.fieldContext_Item_placeCount(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Item_createdAt(ctx, field)
 	case "versions":
@@ -4608,6 +4614,30 @@ func (ec *executionContext) field_Query_allocations_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["product"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg9
+	arg10, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg10
 	return args, nil
 }
 
@@ -4774,6 +4804,30 @@ func (ec *executionContext) field_Query_containers_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "kinds",
+		func(ctx context.Context, v any) ([]property.ContainerKind, error) {
+			return ec.unmarshalOContainerKind2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐContainerKindᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["kinds"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "manipulationSuspected",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["manipulationSuspected"] = arg6
 	return args, nil
 }
 
@@ -4828,6 +4882,38 @@ func (ec *executionContext) field_Query_denials_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["product"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "reason",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reason"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg9
 	return args, nil
 }
 
@@ -4866,6 +4952,20 @@ func (ec *executionContext) field_Query_enrollments_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["last"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_firm_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
 	return args, nil
 }
 
@@ -5048,6 +5148,30 @@ func (ec *executionContext) field_Query_items_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "product",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["product"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "expiresFrom",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["expiresFrom"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "expiresTo",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["expiresTo"] = arg6
 	return args, nil
 }
 
@@ -5190,6 +5314,46 @@ func (ec *executionContext) field_Query_orders_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "item",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["item"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "tmrGroup",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["tmrGroup"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "container",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["container"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "rolledOut",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["rolledOut"] = arg8
 	return args, nil
 }
 
@@ -5228,6 +5392,20 @@ func (ec *executionContext) field_Query_organizations_args(ctx context.Context, 
 		return nil, err
 	}
 	args["last"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_product_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
 	return args, nil
 }
 
@@ -5342,6 +5520,38 @@ func (ec *executionContext) field_Query_rollouts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "states",
+		func(ctx context.Context, v any) ([]property.RolloutState, error) {
+			return ec.unmarshalORolloutState2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRolloutStateᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["states"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "tmrGroup",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["tmrGroup"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "container",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["container"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg7
 	return args, nil
 }
 
@@ -5510,6 +5720,14 @@ func (ec *executionContext) field_Query_tickets_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["reference"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "states",
+		func(ctx context.Context, v any) ([]TicketState, error) {
+			return ec.unmarshalOTicketState2ᚕgithubᚗcomᚋquorateᚋquorateᚋgraphᚐTicketStateᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["states"] = arg6
 	return args, nil
 }
 
@@ -5562,6 +5780,14 @@ func (ec *executionContext) field_Query_tmrGroups_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg4
 	return args, nil
 }
 
@@ -10107,6 +10333,28 @@ func (ec *executionContext) fieldContext_Item_hasSecretData(_ context.Context, f
 }
 func (ec *executionContext) fieldContext_Item_tmr(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Item", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+func (ec *executionContext) _Item_placeCount(ctx context.Context, field graphql.CollectedField, obj *ent.Item) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Item_placeCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Item().PlaceCount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Item_placeCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Item", field, true, true, errors.New("field of type Int does not have child fields"))
 }
 func (ec *executionContext) _Item_createdAt(ctx context.Context, field graphql.CollectedField, obj *ent.Item) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -15083,7 +15331,7 @@ func (ec *executionContext) _Query_items(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Items(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int))
+			return ec.Resolvers.Query().Items(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["product"].(*string), fc.Args["expiresFrom"].(*time.Time), fc.Args["expiresTo"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.ItemConnection) graphql.Marshaler {
@@ -15119,6 +15367,98 @@ func (ec *executionContext) fieldContext_Query_items(ctx context.Context, field 
 	}
 	return fc, nil
 }
+func (ec *executionContext) _Query_firm(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_firm(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Firm(ctx, fc.Args["id"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Firm) graphql.Marshaler {
+			return ec.marshalOFirm2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐFirm(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_firm(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Firm(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_firm_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
+	}
+	return fc, nil
+}
+func (ec *executionContext) _Query_product(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_product(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Product(ctx, fc.Args["id"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Product) graphql.Marshaler {
+			return ec.marshalOProduct2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐProduct(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_product(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Product(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_product_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
+	}
+	return fc, nil
+}
 func (ec *executionContext) _Query_containers(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15129,7 +15469,7 @@ func (ec *executionContext) _Query_containers(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Containers(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int))
+			return ec.Resolvers.Query().Containers(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["kinds"].([]property.ContainerKind), fc.Args["customer"].(*string), fc.Args["manipulationSuspected"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.ContainerConnection) graphql.Marshaler {
@@ -15221,7 +15561,7 @@ func (ec *executionContext) _Query_allocations(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Allocations(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["active"].(*bool), fc.Args["takesLicense"].(*bool), fc.Args["container"].(*string), fc.Args["product"].(*string))
+			return ec.Resolvers.Query().Allocations(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["active"].(*bool), fc.Args["takesLicense"].(*bool), fc.Args["container"].(*string), fc.Args["product"].(*string), fc.Args["customer"].(*string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.AllocationConnection) graphql.Marshaler {
@@ -15589,7 +15929,7 @@ func (ec *executionContext) _Query_rollouts(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Rollouts(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int))
+			return ec.Resolvers.Query().Rollouts(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["states"].([]property.RolloutState), fc.Args["tmrGroup"].(*string), fc.Args["container"].(*string), fc.Args["customer"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.RolloutConnection) graphql.Marshaler {
@@ -15635,7 +15975,7 @@ func (ec *executionContext) _Query_orders(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Orders(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int))
+			return ec.Resolvers.Query().Orders(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["item"].(*string), fc.Args["tmrGroup"].(*string), fc.Args["container"].(*string), fc.Args["customer"].(*string), fc.Args["rolledOut"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.OrderConnection) graphql.Marshaler {
@@ -15865,7 +16205,7 @@ func (ec *executionContext) _Query_tickets(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Tickets(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["customer"].(*string), fc.Args["reference"].(*string))
+			return ec.Resolvers.Query().Tickets(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["customer"].(*string), fc.Args["reference"].(*string), fc.Args["states"].([]TicketState))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.TicketConnection) graphql.Marshaler {
@@ -15957,7 +16297,7 @@ func (ec *executionContext) _Query_tmrGroups(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().TmrGroups(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int))
+			return ec.Resolvers.Query().TmrGroups(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["customer"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.TmrGroupConnection) graphql.Marshaler {
@@ -16264,7 +16604,7 @@ func (ec *executionContext) _Query_denials(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Denials(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["container"].(*string), fc.Args["product"].(*string))
+			return ec.Resolvers.Query().Denials(ctx, fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int), fc.Args["container"].(*string), fc.Args["product"].(*string), fc.Args["customer"].(*string), fc.Args["reason"].(*string), fc.Args["from"].(*time.Time), fc.Args["to"].(*time.Time))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *ent.DenialConnection) graphql.Marshaler {
@@ -25298,7 +25638,7 @@ func (ec *executionContext) unmarshalInputRegisterContainerInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"request", "customer", "server", "idempotencyKey", "clientMutationId"}
+	fieldsInOrder := [...]string{"request", "vendor", "customer", "server", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -25312,6 +25652,13 @@ func (ec *executionContext) unmarshalInputRegisterContainerInput(ctx context.Con
 				return it, err
 			}
 			it.Request = data
+		case "vendor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("vendor"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Vendor = data
 		case "customer":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("customer"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -29603,6 +29950,11 @@ func (ec *executionContext) _Item(ctx context.Context, sel ast.SelectionSet, obj
 			})
 		case "tmr":
 			out.truth(i, bool(obj.Tmr))
+		case "placeCount":
+			field := out.fields[i].CollectedField
+			out.later(i, true, func(ctx context.Context) graphql.Marshaler {
+				return ec._Item_placeCount(ctx, field, obj)
+			})
 		case "createdAt":
 			if obj.CreatedAt.IsZero() {
 				out.set(i, ec._Item_createdAt(ctx, out.fields[i].CollectedField, obj), true)
@@ -30994,6 +31346,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				}()
 				res = ec._Query_items(ctx, field)
 				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "firm":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_firm(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "product":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_product(ctx, field)
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -37813,6 +38209,40 @@ func (ec *executionContext) marshalOContainerEdge2ᚖgithubᚗcomᚋquorateᚋqu
 	return ec._ContainerEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOContainerKind2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐContainerKindᚄ(ctx context.Context, v any) ([]property.ContainerKind, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]property.ContainerKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNContainerKind2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐContainerKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOContainerKind2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐContainerKindᚄ(ctx context.Context, sel ast.SelectionSet, v []property.ContainerKind) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := ec.list(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		return ec.marshalNContainerKind2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐContainerKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOContainerServerInput2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐContainerServerInput(ctx context.Context, v any) (*ContainerServerInput, error) {
 	if v == nil {
 		return nil, nil
@@ -38329,6 +38759,40 @@ func (ec *executionContext) marshalORolloutPlanEntryEdge2ᚖgithubᚗcomᚋquora
 	return ec._RolloutPlanEntryEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalORolloutState2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRolloutStateᚄ(ctx context.Context, v any) ([]property.RolloutState, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]property.RolloutState, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNRolloutState2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRolloutState(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalORolloutState2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRolloutStateᚄ(ctx context.Context, sel ast.SelectionSet, v []property.RolloutState) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := ec.list(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		return ec.marshalNRolloutState2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRolloutState(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalORuleSet2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐRuleSet(ctx context.Context, sel ast.SelectionSet, v *ent.RuleSet) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -38506,6 +38970,40 @@ func (ec *executionContext) unmarshalOTicketShareInput2ᚕᚖgithubᚗcomᚋquor
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOTicketState2ᚕgithubᚗcomᚋquorateᚋquorateᚋgraphᚐTicketStateᚄ(ctx context.Context, v any) ([]TicketState, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]TicketState, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTicketState2githubᚗcomᚋquorateᚋquorateᚋgraphᚐTicketState(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTicketState2ᚕgithubᚗcomᚋquorateᚋquorateᚋgraphᚐTicketStateᚄ(ctx context.Context, sel ast.SelectionSet, v []TicketState) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := ec.list(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		return ec.marshalNTicketState2githubᚗcomᚋquorateᚋquorateᚋgraphᚐTicketState(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {

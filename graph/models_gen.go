@@ -819,7 +819,9 @@ type RefusedGrant struct {
 type RegisterContainerInput struct {
 	// The text of its request file (.lreq), as `quorate request` wrote it.
 	Request string `json:"request"`
-	// The customer that runs it, by name; made where there is none. Null: the vendor itself.
+	// Who licenses to it, by global id: your own organization, or your vendor. Null: your vendor, or your own organization if it has none. Only who is a vendor and a customer, too, has to say it.
+	Vendor *string `json:"vendor,omitempty"`
+	// The customer that runs it, by name; made where there is none. Null: the vendor itself. A customer leaves it out.
 	Customer *string `json:"customer,omitempty"`
 	// Its license server, if that shall get updates over the link; null: by files.
 	Server *ContainerServerInput `json:"server,omitempty"`
@@ -1859,8 +1861,9 @@ type Viewer struct {
 	// The organization that the viewer acts for.
 	Organization *ent.Organization `json:"organization"`
 	// The organizations that the viewer may act for, with what he may do in each: by
-	// name, test environments behind their live organization; at most 200. Empty for
-	// an API token. But for `organization` they are not found by `node`: act for one
+	// name, test environments behind their live organization; at most 200. Where an
+	// identity provider signed the viewer in, those of its organization. Empty for an
+	// API token. But for `organization` they are not found by `node`: act for one
 	// to see what it has.
 	Memberships []*Membership `json:"memberships"`
 	// What the viewer may do, by the role and, for an API token, its scopes.

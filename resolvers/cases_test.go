@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -60,13 +61,14 @@ func TestMain(m *testing.M) {
 }
 
 // TestCases asks what each file of testdata asks, as the viewer it names, and
-// compares the answers. A file's sections "query", "variables" and "expected"
+// compares the answers, also with those under other names. A file's sections "query", "variables" and "expected"
 // may come several times: the requests follow each other in one world. A section
 // "world" with "containers" adds containers outside of TMR groups, one with
 // "requests" a container 130-77 that waits for five licenses, and its file as
 // REQUEST_77; REQUEST_78 and REQUEST_79 are those of containers that nobody
 // knows, the second one with the activation id of the TMR groups.
-// With "rolled-out" the first container has what was ordered for it by then. Ids
+// With "rolled-out" the first container has what was ordered for it by then; with
+// "both" the customer is a vendor, too, of the viewer "client". Ids
 // that were made meanwhile are written as "<kind>_new", times as "time".
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -74,6 +76,13 @@ func TestCases(t *testing.T) {
 		t.Fatalf("no cases: %v", err)
 	}
 	watched := newAudited(t)
+	var compared atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d answers were compared with those under other names", compared.Load())
+		if flag.Lookup("test.run").Value.String() == "" && compared.Load() < 100 {
+			t.Error("too few were")
+		}
+	})
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
@@ -92,6 +101,8 @@ func TestCases(t *testing.T) {
 						switch name {
 						case "containers":
 							w.seedContainers()
+						case "both":
+							w.seedBoth()
 						case "rolled-out":
 							w.rollOut()
 						case "requests":
@@ -113,6 +124,7 @@ func TestCases(t *testing.T) {
 						asked.Query = strings.ReplaceAll(asked.Query, name, id)
 					}
 					answer := watched.around(w, asked.Query, func() []byte { return ask(w.serve(viewer), asked).Body.Bytes() })
+					compared.Add(int64(byOtherNames(t, asked, answer, func(other request) []byte { return ask(w.serve(viewer), other).Body.Bytes() })))
 					if code := newCode.FindString(string(answer)); code != "" {
 						made["CODE"] = code
 					}

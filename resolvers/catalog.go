@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"time"
 
 	"entgo.io/contrib/entgql"
 	"github.com/quorate/quorate/ent"
@@ -56,6 +57,11 @@ func (r *itemResolver) ProtectedDataName(ctx context.Context, obj *ent.Item) (*s
 
 func (r *itemResolver) HasSecretData(ctx context.Context, obj *ent.Item) (bool, error) {
 	return len(obj.SecretName) > 0, nil
+}
+
+func (r *itemResolver) PlaceCount(ctx context.Context, obj *ent.Item) (int, error) {
+	n, _, err := r.loaders(ctx).Places.Load(ctx, obj.ID)
+	return n, err
 }
 
 func (r *mutationResolver) RotateFirmKey(ctx context.Context, input graph.RotateFirmKeyInput) (*graph.RotateFirmKeyPayload, error) {
@@ -155,8 +161,18 @@ func (r *queryResolver) Products(ctx context.Context, after *entgql.Cursor[strin
 	return r.client.Product.Query().Paginate(ctx, after, first, before, last)
 }
 
-func (r *queryResolver) Items(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ItemConnection, error) {
-	return r.client.Item.Query().Paginate(ctx, after, first, before, last)
+func (r *queryResolver) Items(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, product *string, expiresFrom *time.Time, expiresTo *time.Time) (*ent.ItemConnection, error) {
+	return itemsOf(r.client.Item.Query(), product, expiresFrom, expiresTo).Paginate(ctx, after, first, before, last)
+}
+
+func (r *queryResolver) Firm(ctx context.Context, id string) (*ent.Firm, error) {
+	row, err := r.platform.Firm(ctx, id)
+	return row, maskNotFound(err)
+}
+
+func (r *queryResolver) Product(ctx context.Context, id string) (*ent.Product, error) {
+	row, err := r.platform.Product(ctx, id)
+	return row, maskNotFound(err)
 }
 
 func (r *Resolver) Firm() graph.FirmResolver { return &firmResolver{r} }

@@ -7,6 +7,7 @@ package resolvers
 
 import (
 	"context"
+	"time"
 
 	"entgo.io/contrib/entgql"
 	"entgo.io/ent/dialect/sql"
@@ -73,7 +74,7 @@ func (r *containerResolver) Use(ctx context.Context, obj *ent.Container) ([]*gra
 }
 
 func (r *mutationResolver) RegisterContainer(ctx context.Context, input graph.RegisterContainerInput) (*graph.RegisterContainerPayload, error) {
-	spec := provision.RegisterSpec{Request: input.Request, Customer: value(input.Customer), Key: value(input.IdempotencyKey)}
+	spec := provision.RegisterSpec{Request: input.Request, Vendor: value(input.Vendor), Customer: value(input.Customer), Key: value(input.IdempotencyKey)}
 	if s := input.Server; s != nil {
 		spec.Server = &provision.ServerSpec{Name: s.Name, Address: value(s.Address)}
 	}
@@ -128,8 +129,8 @@ func (r *mutationResolver) AskAllocation(ctx context.Context, input graph.AskAll
 	return &graph.AskAllocationPayload{Allocation: row, ClientMutationID: input.ClientMutationID}, nil
 }
 
-func (r *queryResolver) Containers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ContainerConnection, error) {
-	return r.client.Container.Query().Paginate(ctx, after, first, before, last)
+func (r *queryResolver) Containers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, kinds []property.ContainerKind, customer *string, manipulationSuspected *bool) (*ent.ContainerConnection, error) {
+	return containersOf(r.client.Container.Query(), kinds, customer, manipulationSuspected).Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) Container(ctx context.Context, serial string) (*ent.Container, error) {
@@ -137,13 +138,13 @@ func (r *queryResolver) Container(ctx context.Context, serial string) (*ent.Cont
 	return row, maskNotFound(err)
 }
 
-func (r *queryResolver) Allocations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool, takesLicense *bool, container *string, product *string) (*ent.AllocationConnection, error) {
+func (r *queryResolver) Allocations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool, takesLicense *bool, container *string, product *string, customer *string, from *time.Time, to *time.Time) (*ent.AllocationConnection, error) {
 	where, err := r.platform.RowFilter(ctx, value(container), value(product))
 	if err != nil {
 		return nil, err
 	}
 	q := r.client.Allocation.Query().Where(func(s *sql.Selector) { where(s) })
-	return filtered(q, active, takesLicense).Paginate(ctx, after, first, before, last)
+	return allocationsAt(filtered(q, active, takesLicense), customer, from, to).Paginate(ctx, after, first, before, last)
 }
 
 func (r *Resolver) Allocation() graph.AllocationResolver { return &allocationResolver{r} }

@@ -43,6 +43,12 @@ func (h *Handler) start(ctx context.Context, params *graphql.RawParams, wake fun
 	return &single{payload: encoded(response)}, nil
 }
 
+// panicked logs what panicked while one client was served, and gives what he is
+// told of it.
+func (h *Handler) panicked(ctx context.Context, p any) gqlerror.List {
+	return gqlerror.List{h.present.Present(ctx, h.present.Recovered(ctx, p))}
+}
+
 // encoded gives the bytes of a response.
 func encoded(response *graphql.Response) []byte {
 	b, err := json.Marshal(response)
@@ -91,6 +97,12 @@ func (h *Handler) follow(ctx context.Context, params *graphql.RawParams, op *gra
 	f := &following{h: h, ctx: ctx, params: params, op: op, wake: wake}
 	hold, _ := auth.HoldOf(ctx)
 	f.told = h.r.rights.Join(wake, hold.Key)
+	begun := false
+	defer func() {
+		if !begun { // it panicked
+			f.Close()
+		}
+	}()
 	var after live.Position
 	if text, ok := f.after().(string); ok {
 		after, _ = live.ParsePosition(text) // what is none begins with a snapshot
@@ -99,6 +111,7 @@ func (h *Handler) follow(ctx context.Context, params *graphql.RawParams, op *gra
 		f.last = encoded(response)
 	}
 	f.op = nil // it may live for days: it is made anew in the rare case
+	begun = true
 	return f
 }
 
@@ -178,7 +191,12 @@ func (f *following) failed(err error) *graphql.Response {
 }
 
 // Next gives the next message, to whom may still have it.
-func (f *following) Next(ctx context.Context) ([]byte, error) {
+func (f *following) Next(ctx context.Context) (payload []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			payload, err = f.end(&graphql.Response{Errors: f.h.panicked(ctx, p)}), nil
+		}
+	}()
 	switch {
 	case f.out && onSocket(f.ctx): // the browser may have another session by now
 		return nil, socket.ErrSignedOut
@@ -193,24 +211,27 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 		if f.out && onSocket(f.ctx) {
 			return nil, socket.ErrSignedOut
 		}
-		f.ended = true
-		f.h.cfg.Metrics.Sent()
-		f.open.Failed(response.Errors)
-		return encoded(response), nil
+		return f.end(response), nil
 	}
-	payload, err := f.sub.Next(ctx)
+	payload, err = f.sub.Next(ctx)
 	switch {
 	case err == io.EOF || (err != nil && ctx.Err() != nil):
 		return nil, io.EOF
 	case err != nil:
-		response := f.failed(err)
-		f.open.Failed(response.Errors)
-		payload, f.ended = encoded(response), true
+		return f.end(f.failed(err)), nil
 	}
 	if payload != nil {
 		f.h.cfg.Metrics.Sent()
 	}
 	return payload, nil
+}
+
+// end gives the last message: why there is no other.
+func (f *following) end(response *graphql.Response) []byte {
+	f.ended = true
+	f.h.cfg.Metrics.Sent()
+	f.open.Failed(response.Errors)
+	return encoded(response)
 }
 
 // recheck looks whether the subscriber still has the rights that he watches

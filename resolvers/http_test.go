@@ -46,6 +46,10 @@ func TestGraphQLOverHTTP(t *testing.T) {
 		{"query", "POST", "/graphql", good, "", asJSON, 200, asJSON, true, ""},
 		{"any type", "POST", "/graphql", good, "*/*", asJSON, 200, asJSON, true, ""},
 		{"new type", "POST", "/graphql", good, asGraphQL + ", application/json;q=0.9", asJSON, 200, asGraphQL, true, ""},
+		{"the type of the highest quality", "POST", "/graphql", good, asJSON + ";q=0.5, " + asGraphQL, asJSON, 200, asGraphQL, true, ""},
+		{"a type that is refused", "POST", "/graphql", good, asGraphQL + ";q=0, */*;q=0.1", asJSON, 200, asJSON, true, ""},
+		{"all types that are refused", "POST", "/graphql", good, asJSON + ";q=0", asJSON, 406, asJSON, false, "INVALID_INPUT"},
+		{"several operations", "POST", "/graphql", `{"query":"query A { viewer { name } } query B { viewer { name } }"}`, "", asJSON, 200, asJSON, false, "GRAPHQL_VALIDATION_FAILED"},
 		{"with charset", "POST", "/graphql", good, "", asJSON + "; charset=UTF-8", 200, asJSON, true, ""},
 		{"no such type", "POST", "/graphql", good, "text/html", asJSON, 406, asJSON, false, "INVALID_INPUT"},
 		{"parse error", "POST", "/graphql", parse, asJSON, asJSON, 200, asJSON, false, "GRAPHQL_PARSE_FAILED"},
@@ -216,5 +220,30 @@ func TestTextThatNoDatabaseTakes(t *testing.T) {
 	w.serve("owner").ServeHTTP(rec, r)
 	if body := rec.Body.String(); !strings.Contains(body, `"code":"INVALID_INPUT"`) {
 		t.Errorf("not UTF-8: %s", body)
+	}
+}
+
+// TestWhatIsWrongIsTold: which operation is meant, and that a body is compressed.
+func TestWhatIsWrongIsTold(t *testing.T) {
+	h := newWorld(t).serve("owner")
+	for _, c := range []struct {
+		body, coding, want string
+		status             int
+	}{
+		{`{"query":"query A { viewer { name } } query B { viewer { name } }"}`, "", "has 2 operations, and none is named", 200},
+		{`{"query":"query A { viewer { name } }","operationName":"B"}`, "", "has no operation of this name", 200},
+		{"\x1f\x8b", "gzip", "is compressed", 415},
+		{`{"query":"{ viewer { role } }"}`, "identity", `"role"`, 200},
+	} {
+		r := httptest.NewRequest("POST", "http://quorate.test/graphql", strings.NewReader(c.body))
+		r.Header.Set("Content-Type", asJSON)
+		if c.coding != "" {
+			r.Header.Set("Content-Encoding", c.coding)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != c.status || !strings.Contains(rec.Body.String(), c.want) {
+			t.Errorf("%q: %d %s", c.body, rec.Code, rec.Body)
+		}
 	}
 }

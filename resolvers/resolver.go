@@ -136,13 +136,14 @@ func NewHandler(cfg Config) *Handler {
 	h.exec.SetRecoverFunc(h.present.Recovered)
 	h.exec.SetParserTokenLimit(limits.MostTokens)
 	h.exec.SetDefaultRulesFn(limits.Validation)
-	h.exec.SetQueryCache(limits.NewQueryCache())
+	queries := limits.NewQueryCache()
+	h.exec.SetQueryCache(queries)
 	h.exec.Use(observe.Extension{Metrics: cfg.Metrics})
 	if cfg.Introspection {
 		h.exec.Use(extension.Introspection{})
 	}
 	h.exec.Use(known)
-	h.exec.Use(limits.Limits{})
+	h.exec.Use(limits.Limits{Known: queries})
 	h.exec.Use(admission.Timeouts{Most: cfg.Timeout})
 	h.exec.Use(access{h.present, r})
 	h.exec.Use(loading.Extension{Client: r.client})

@@ -90,12 +90,12 @@ func (r *queryResolver) OfflineUpdate(ctx context.Context, rollout string) (stri
 	return r.platform.OfflineUpdate(ctx, rollout)
 }
 
-func (r *queryResolver) Rollouts(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.RolloutConnection, error) {
-	return r.client.Rollout.Query().Paginate(ctx, after, first, before, last)
+func (r *queryResolver) Rollouts(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, states []property.RolloutState, tmrGroup *string, container *string, customer *string) (*ent.RolloutConnection, error) {
+	return rolloutsAt(r.client.Rollout.Query(), states, tmrGroup, container, customer).Paginate(ctx, after, first, before, last)
 }
 
-func (r *queryResolver) Orders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.OrderConnection, error) {
-	return r.client.Order.Query().Paginate(ctx, after, first, before, last)
+func (r *queryResolver) Orders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, item *string, tmrGroup *string, container *string, customer *string, rolledOut *bool) (*ent.OrderConnection, error) {
+	return ordersFor(r.client.Order.Query(), item, tmrGroup, container, customer, rolledOut).Paginate(ctx, after, first, before, last)
 }
 
 func (r *rolloutResolver) Offline(ctx context.Context, obj *ent.Rollout) (bool, error) {

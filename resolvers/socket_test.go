@@ -177,6 +177,28 @@ func TestSocketSignsInByToken(t *testing.T) {
 	}
 }
 
+// Who can't be told now, because the database is away, is not turned away: clients
+// don't come back after 4401.
+func TestSocketSignInWithoutDatabase(t *testing.T) {
+	w := newWorld(t)
+	_, token, err := w.platform.CreateToken(w.as(t.Context(), "owner"), "", accounts.TokenSpec{Name: "monitoring", Role: property.RoleViewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := w.server(t, "nobody")
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := dial(t, server, nil)
+	s.send(message{Type: "connection_init", Payload: json.RawMessage(`{"authorization":"Bearer ` + token + `"}`)})
+	if _, _, err := s.conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusTryAgainLater {
+		t.Errorf("closed with %v", err)
+	}
+	if !strings.Contains(w.log.String(), "closed") {
+		t.Errorf("log: %s", w.log)
+	}
+}
+
 // A socket says once who asks; what he may is looked up for each operation.
 func TestSocketKnowsWhatOneMayNow(t *testing.T) {
 	const order = `mutation { order(input: {item: "itm_1", tmrGroup: "tmr_1", quantity: 10}) { order { quantity } } }`

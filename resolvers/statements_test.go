@@ -3,6 +3,7 @@ package resolvers_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,7 +22,7 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 	queries := map[string]string{
 		"firms":       `{ firms(first: 20) { totalCount edges { node { name keys { serial publicKey } products(first: 20) { totalCount edges { node { reference items(first: 20) { edges { node { name } } } } } } } } } }`,
 		"products":    `{ products(first: 100) { totalCount edges { node { reference publicKey firm { name code } } } } }`,
-		"items":       `{ items(first: 100) { totalCount edges { node { featureMap product { reference firm { code } } } } } }`,
+		"items":       `{ items(first: 100) { totalCount edges { node { featureMap placeCount product { reference firm { code } } } } } }`,
 		"containers":  `{ containers(first: 100) { totalCount edges { node { serial updateCounter tmrGroup { name orderedQuantity servers { name rules { digest } } } ruleSet { version rules { name } } customer { name } licenses { quantity product { reference } item { product { reference } } } rollout { offline } rollouts(first: 2) { edges { node { offline } } } transfers(first: 2) { edges { node { quantity } } } } } } }`,
 		"allocations": `{ allocations(first: 100, active: true) { totalCount edges { node { mode product { reference } container { serial updateCounter tmrGroup { health } } } } } }`,
 		"tmrGroups":   `{ tmrGroups(first: 50) { totalCount edges { node { status health linked orderedQuantity customer { name } servers { role } ruleSet { version } rollout { state } virtualContainer { serial } rollouts(first: 2) { edges { node { number } } } } } } }`,
@@ -37,6 +38,10 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		"report":      `{ usageReport(from: "2026-01-01T00:00:00Z", first: 100) { totalCount edges { node { peak product { reference firm { code } } container { serial updateCounter use { taken } tmrGroup { name } } } } } }`,
 		"memberships": `{ viewer { memberships { role organization { name } } } }`,
 		"audit":       `{ auditEntries(first: 100) { totalCount edges { node { actor changes { name } } } } }`,
+	}
+	for name, query := range maps.Clone(queries) {
+		queries[name+" by other names"], _ = renamedQuery(t, query, false)
+		queries[name+" by several names"], _ = renamedQuery(t, query, true)
 	}
 	w := newWorld(t)
 	var statements atomic.Int64

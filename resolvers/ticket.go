@@ -64,13 +64,16 @@ func (r *mutationResolver) MoveTicketActivation(ctx context.Context, input graph
 	}))
 }
 
-func (r *queryResolver) Tickets(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, customer *string, reference *string) (*ent.TicketConnection, error) {
+func (r *queryResolver) Tickets(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, customer *string, reference *string, states []graph.TicketState) (*ent.TicketConnection, error) {
 	q := r.client.Ticket.Query()
 	if customer != nil {
 		q.Where(entticket.CustomerID(*customer))
 	}
 	if reference != nil {
 		q.Where(entticket.Reference(*reference))
+	}
+	if states != nil {
+		q.Where(tickets.In(convert.TicketStates(states)...))
 	}
 	return q.Paginate(ctx, after, first, before, last, ent.WithTicketOrder(newestFirst(ent.DefaultTicketOrder)))
 }

@@ -12,6 +12,7 @@ import (
 	"entgo.io/contrib/entgql"
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/rollouts"
@@ -44,8 +45,12 @@ func (r *mutationResolver) ReplaceBackend(ctx context.Context, input graph.Repla
 	return out, err
 }
 
-func (r *queryResolver) TmrGroups(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.TmrGroupConnection, error) {
-	return r.client.TmrGroup.Query().Paginate(ctx, after, first, before, last)
+func (r *queryResolver) TmrGroups(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, customer *string) (*ent.TmrGroupConnection, error) {
+	q := r.client.TmrGroup.Query()
+	if customer != nil {
+		q.Where(tmrgroup.CustomerID(*customer))
+	}
+	return q.Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) TmrGroup(ctx context.Context, id string) (*ent.TmrGroup, error) {

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -27,24 +28,35 @@ const (
 	typeStream  = "text/event-stream"
 )
 
-// answerType chooses how to answer: the first type of Accept that we speak;
-// "" when there is none.
+// answerType chooses how to answer: of the types in Accept that we speak the one
+// with the highest quality, the first of several; "" when there is none.
 func answerType(r *http.Request) string {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if accept == "" {
 		return typeJSON
 	}
+	best, most := "", 0.0
 	for part := range strings.SplitSeq(accept, ",") {
-		mt, _, err := mime.ParseMediaType(part)
+		mt, parameters, err := mime.ParseMediaType(part)
 		switch {
 		case err != nil:
-		case mt == typeJSON || mt == typeGraphQL || mt == typeStream:
-			return mt
+			continue
 		case mt == "*/*" || mt == "application/*":
-			return typeJSON
+			mt = typeJSON
+		case mt != typeJSON && mt != typeGraphQL && mt != typeStream:
+			continue
+		}
+		quality := 1.0
+		if q, ok := parameters["q"]; ok {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
+			}
+		}
+		if quality > most {
+			best, most = mt, quality
 		}
 	}
-	return ""
+	return best
 }
 
 // ServeHTTP follows the GraphQL over HTTP specification: POST with JSON, GET
@@ -152,6 +164,9 @@ func decodeBody(r *http.Request, params *graphql.RawParams) (int, *license.Error
 		return http.StatusUnsupportedMediaType, license.Errorf(license.CodeInvalidInput,
 			"send JSON in UTF-8 with Content-Type: application/json", "the body is not JSON")
 	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return http.StatusUnsupportedMediaType, license.Errorf(license.CodeInvalidInput, "send it as it is, without Content-Encoding", "the body is compressed")
+	}
 	err := decodeJSON(r.Body, params)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return http.StatusRequestEntityTooLarge, license.Errorf(license.CodeTooLarge, "send less", "the body is too large")
@@ -231,6 +246,11 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, params *graphql
 	}
 	stop := out.keepAlive(ctx, h.cfg.Ping)
 	defer stop()
+	defer func() {
+		if p := recover(); p != nil && out.next(encoded(&graphql.Response{Errors: h.panicked(ctx, p)})) {
+			out.complete()
+		}
+	}()
 	if op.Operation.Operation != ast.Subscription {
 		responses, ctx := h.exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
 		if response := responses(ctx); response != nil && out.next(encoded(response)) {

@@ -70,12 +70,13 @@ func (r *queryResolver) UsageReport(ctx context.Context, from time.Time, to *tim
 	return convert.UsageReport(report, q), nil
 }
 
-func (r *queryResolver) Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string) (*ent.DenialConnection, error) {
+func (r *queryResolver) Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string, customer *string, reason *string, from *time.Time, to *time.Time) (*ent.DenialConnection, error) {
 	where, err := r.platform.RowFilter(ctx, value(container), value(product))
 	if err != nil {
 		return nil, err
 	}
-	return r.client.Denial.Query().Where(func(s *sql.Selector) { where(s) }).Paginate(ctx, after, first, before, last)
+	q := r.client.Denial.Query().Where(func(s *sql.Selector) { where(s) })
+	return denialsAt(q, customer, reason, from, to).Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) UsageLog(ctx context.Context, firm string) (*graph.FirmUsageLog, error) {

@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,8 +33,12 @@ func (h *Handler) newSocket() socket.Config {
 		Init: func(ctx context.Context, payload map[string]any) (context.Context, error) {
 			if authorization := authorizationIn(payload); authorization != "" {
 				p, err := h.cfg.Authenticate(ctx, authorization)
-				if err != nil {
+				switch license.CodeOf(err) {
+				case "":
+				case license.CodeUnauthenticated, license.CodeForbidden:
 					return nil, err
+				default:
+					return nil, errors.Join(socket.ErrTryAgain, h.present.Present(ctx, err)) // which logs it
 				}
 				ctx = auth.With(auth.WithHold(ctx, auth.Hold{}), p)
 			}
@@ -47,8 +52,8 @@ func (h *Handler) newSocket() socket.Config {
 			return gqlerror.List{h.present.Stamp(ctx, present.Final(license.Errorf(license.CodeThrottled,
 				"end some, or open another connection", "this connection has %d operations open already", mostOperations)))}
 		},
-		Outlive: h.cfg.Outlive,
-		Most:    mostOperations, MostBody: mostBody, InitTimeout: h.cfg.InitTimeout, Ping: h.cfg.Ping, Send: sendTimeout,
+		Panicked: h.panicked, Outlive: h.cfg.Outlive,
+		Most: mostOperations, MostBody: mostBody, InitTimeout: h.cfg.InitTimeout, Ping: h.cfg.Ping, Send: sendTimeout,
 	}
 }
 

@@ -75,8 +75,8 @@ func newWorld(t testing.TB, change ...func(*resolvers.Config)) *world {
 	return w
 }
 
-// as lets a viewer ask: "owner", "viewer" (of Charts), "customer", "stranger",
-// or "nobody".
+// as lets a viewer ask: "owner", "viewer" (of Charts), "customer", its customer
+// "client" (org_dock, with seedBoth), "stranger", or "nobody".
 func (w *world) as(ctx context.Context, viewer string) context.Context {
 	p := auth.Principal{Kind: auth.KindMember, Role: auth.Owner, Organization: "org_charts"}
 	switch viewer {
@@ -87,6 +87,8 @@ func (w *world) as(ctx context.Context, viewer string) context.Context {
 		p.Role = auth.Viewer
 	case "customer":
 		p.Organization, p.Provider = "org_port", "org_charts"
+	case "client":
+		p.Organization, p.Provider = "org_dock", "org_port"
 	case "stranger":
 		p.Organization = "org_other"
 	default:

@@ -2,6 +2,7 @@ package workers_test
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ func (l *lab) request() string {
 	l.t.Helper()
 	f := armor.File{Kind: armor.Request, Group: virtual}
 	for _, c := range l.containers {
-		b, err := c.Fingerprint(nil)
+		b, err := c.Fingerprint([]byte("one for each request"))
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -411,4 +412,27 @@ func TestOfflineAtOnce(t *testing.T) {
 			t.Errorf("%d audit entries of the start", n)
 		}
 	})
+}
+
+// TestOlderGroupRequest: of two requests the older one may come last. That is an
+// old file, and no reason to suspect anybody, though a TMR server's fingerprints
+// have a nonce.
+func TestOlderGroupRequest(t *testing.T) {
+	l := newLab(t, filepath.Join(t.TempDir(), "quorate.db"))
+	l.order(20)
+	older, newer := l.request(), l.request()
+	r := l.startOffline(newer)
+	for range 2 {
+		_, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.VirtualSerial}, older)
+		l.wantRefused("the older request", err, license.CodeRequestStale)
+	}
+	l.finish(r.Row.ID, l.text(l.apply(r.Update, 1, 2, 3)))
+	l.order(5)
+	older, newer = l.request(), l.request()
+	l.startOffline(newer)
+	_, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.VirtualSerial}, older)
+	l.wantRefused("the older request of a later state", err, license.CodeRequestStale)
+	if n := l.suspected(); n != 0 {
+		t.Errorf("%d containers are suspected", n)
+	}
 }

@@ -166,7 +166,11 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		stranger := l.as(auth.Principal{Kind: auth.KindMember, ID: "mem_x", Organization: "org_x", Role: auth.Owner})
+		other, err := l.Store().Client().Organization.Create().SetName("Stranger").SetVendor(true).Save(l.system())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stranger := l.as(auth.Principal{Kind: auth.KindMember, ID: "mem_x", Organization: other.ID, Role: auth.Owner})
 		_, err = l.Order(stranger, orders.OrderRequest{Item: l.item, Container: s.serial, Quantity: 1})
 		l.wantRefused("a stranger's order", err, license.CodeNotFound)
 		_, err = l.StartOfflineRollout(stranger, s.place(), s.request())

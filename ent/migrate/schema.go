@@ -1062,6 +1062,11 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{OrdersColumns[7], OrdersColumns[11]},
 			},
+			{
+				Name:    "order_item_id_rollout_id",
+				Unique:  false,
+				Columns: []*schema.Column{OrdersColumns[10], OrdersColumns[11]},
+			},
 		},
 	}
 	// OrganizationsColumns holds the columns for the "organizations" table.
@@ -2393,6 +2398,9 @@ var (
 		{Name: "totp_at", Type: field.TypeTime, Nullable: true},
 		{Name: "totp_step", Type: field.TypeInt64, Default: 0},
 		{Name: "recovery", Type: field.TypeJSON, Nullable: true},
+		{Name: "reset_digest", Type: field.TypeBytes, Unique: true, Nullable: true, Size: 32},
+		{Name: "reset_until", Type: field.TypeTime, Nullable: true},
+		{Name: "reset_second", Type: field.TypeBool, Default: false},
 		{Name: "password_at", Type: field.TypeTime, Nullable: true},
 	}
 	// UsersTable holds the schema information for the "users" table.
@@ -2497,6 +2505,16 @@ var (
 				Name:    "webhookdelivery_state_due_at",
 				Unique:  false,
 				Columns: []*schema.Column{WebhookDeliveriesColumns[2], WebhookDeliveriesColumns[4]},
+			},
+			{
+				Name:    "webhookdelivery_webhook_endpoint_id_state_due_at",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[10], WebhookDeliveriesColumns[2], WebhookDeliveriesColumns[4]},
+			},
+			{
+				Name:    "webhookdelivery_webhook_endpoint_id_state_claimed_until",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[10], WebhookDeliveriesColumns[2], WebhookDeliveriesColumns[5]},
 			},
 		},
 	}

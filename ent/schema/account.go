@@ -27,6 +27,9 @@ func (User) Fields() []ent.Field {
 		field.Time("totp_at").Optional().Nillable().Comment("Since when one-time codes are asked for."),
 		field.Int64("totp_step").Default(0).Comment("Of the last code that was taken: none counts twice."),
 		field.JSON("recovery", [][]byte{}).Optional().Sensitive().Comment("Digests of the recovery codes that are left."),
+		field.Bytes("reset_digest").MaxLen(32).Optional().Unique().Sensitive().Comment("Of the link by which a new password can be set, once."),
+		field.Time("reset_until").Optional().Nillable().Comment("When that link ends."),
+		field.Bool("reset_second").Default(false).Comment("That link removes the second factor, too."),
 		field.Time("password_at").Optional().Nillable().Comment("When the password was last set; sessions of before have ended."),
 	}
 }

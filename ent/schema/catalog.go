@@ -233,6 +233,7 @@ func (Order) Indexes() []ent.Index {
 		index.Fields("vendor_id", "idempotency_key").Unique(),
 		index.Fields("tmr_group_id", "rollout_id"),
 		index.Fields("container_id", "rollout_id"),
+		index.Fields("item_id", "rollout_id"),
 	}
 }
 

@@ -96,7 +96,11 @@ func (WebhookDelivery) Edges() []ent.Edge {
 
 // Indexes of the entity.
 func (WebhookDelivery) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("webhook_endpoint_id", "id"), index.Fields("webhook_event_id"), index.Fields("state", "due_at")}
+	return []ent.Index{
+		index.Fields("webhook_endpoint_id", "id"), index.Fields("webhook_event_id"), index.Fields("state", "due_at"),
+		// What a worker asks for of one endpoint, whatever waits for others.
+		index.Fields("webhook_endpoint_id", "state", "due_at"), index.Fields("webhook_endpoint_id", "state", "claimed_until"),
+	}
 }
 
 // Annotations of the entity.

@@ -30,6 +30,12 @@ const (
 	FieldTotpStep = "totp_step"
 	// FieldRecovery holds the string denoting the recovery field in the database.
 	FieldRecovery = "recovery"
+	// FieldResetDigest holds the string denoting the reset_digest field in the database.
+	FieldResetDigest = "reset_digest"
+	// FieldResetUntil holds the string denoting the reset_until field in the database.
+	FieldResetUntil = "reset_until"
+	// FieldResetSecond holds the string denoting the reset_second field in the database.
+	FieldResetSecond = "reset_second"
 	// FieldPasswordAt holds the string denoting the password_at field in the database.
 	FieldPasswordAt = "password_at"
 	// EdgeMembers holds the string denoting the members edge name in mutations.
@@ -65,6 +71,9 @@ var Columns = []string{
 	FieldTotpAt,
 	FieldTotpStep,
 	FieldRecovery,
+	FieldResetDigest,
+	FieldResetUntil,
+	FieldResetSecond,
 	FieldPasswordAt,
 }
 
@@ -91,6 +100,10 @@ var (
 	TotpSecretValidator func([]byte) error
 	// DefaultTotpStep holds the default value on creation for the "totp_step" field.
 	DefaultTotpStep int64
+	// ResetDigestValidator is a validator for the "reset_digest" field. It is called by the builders before save.
+	ResetDigestValidator func([]byte) error
+	// DefaultResetSecond holds the default value on creation for the "reset_second" field.
+	DefaultResetSecond bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -133,6 +146,16 @@ func ByTotpAt(opts ...sql.OrderTermOption) OrderOption {
 // ByTotpStep orders the results by the totp_step field.
 func ByTotpStep(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTotpStep, opts...).ToFunc()
+}
+
+// ByResetUntil orders the results by the reset_until field.
+func ByResetUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldResetUntil, opts...).ToFunc()
+}
+
+// ByResetSecond orders the results by the reset_second field.
+func ByResetSecond(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldResetSecond, opts...).ToFunc()
 }
 
 // ByPasswordAt orders the results by the password_at field.

@@ -100,6 +100,21 @@ func TotpStep(v int64) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldTotpStep, v))
 }
 
+// ResetDigest applies equality check predicate on the "reset_digest" field. It's identical to ResetDigestEQ.
+func ResetDigest(v []byte) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldResetDigest, v))
+}
+
+// ResetUntil applies equality check predicate on the "reset_until" field. It's identical to ResetUntilEQ.
+func ResetUntil(v time.Time) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldResetUntil, v))
+}
+
+// ResetSecond applies equality check predicate on the "reset_second" field. It's identical to ResetSecondEQ.
+func ResetSecond(v bool) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldResetSecond, v))
+}
+
 // PasswordAt applies equality check predicate on the "password_at" field. It's identical to PasswordAtEQ.
 func PasswordAt(v time.Time) predicate.User {
 	return predicate.User(sql.FieldEQ(FieldPasswordAt, v))
@@ -498,6 +513,116 @@ func RecoveryIsNil() predicate.User {
 // RecoveryNotNil applies the NotNil predicate on the "recovery" field.
 func RecoveryNotNil() predicate.User {
 	return predicate.User(sql.FieldNotNull(FieldRecovery))
+}
+
+// ResetDigestEQ applies the EQ predicate on the "reset_digest" field.
+func ResetDigestEQ(v []byte) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldResetDigest, v))
+}
+
+// ResetDigestNEQ applies the NEQ predicate on the "reset_digest" field.
+func ResetDigestNEQ(v []byte) predicate.User {
+	return predicate.User(sql.FieldNEQ(FieldResetDigest, v))
+}
+
+// ResetDigestIn applies the In predicate on the "reset_digest" field.
+func ResetDigestIn(vs ...[]byte) predicate.User {
+	return predicate.User(sql.FieldIn(FieldResetDigest, vs...))
+}
+
+// ResetDigestNotIn applies the NotIn predicate on the "reset_digest" field.
+func ResetDigestNotIn(vs ...[]byte) predicate.User {
+	return predicate.User(sql.FieldNotIn(FieldResetDigest, vs...))
+}
+
+// ResetDigestGT applies the GT predicate on the "reset_digest" field.
+func ResetDigestGT(v []byte) predicate.User {
+	return predicate.User(sql.FieldGT(FieldResetDigest, v))
+}
+
+// ResetDigestGTE applies the GTE predicate on the "reset_digest" field.
+func ResetDigestGTE(v []byte) predicate.User {
+	return predicate.User(sql.FieldGTE(FieldResetDigest, v))
+}
+
+// ResetDigestLT applies the LT predicate on the "reset_digest" field.
+func ResetDigestLT(v []byte) predicate.User {
+	return predicate.User(sql.FieldLT(FieldResetDigest, v))
+}
+
+// ResetDigestLTE applies the LTE predicate on the "reset_digest" field.
+func ResetDigestLTE(v []byte) predicate.User {
+	return predicate.User(sql.FieldLTE(FieldResetDigest, v))
+}
+
+// ResetDigestIsNil applies the IsNil predicate on the "reset_digest" field.
+func ResetDigestIsNil() predicate.User {
+	return predicate.User(sql.FieldIsNull(FieldResetDigest))
+}
+
+// ResetDigestNotNil applies the NotNil predicate on the "reset_digest" field.
+func ResetDigestNotNil() predicate.User {
+	return predicate.User(sql.FieldNotNull(FieldResetDigest))
+}
+
+// ResetUntilEQ applies the EQ predicate on the "reset_until" field.
+func ResetUntilEQ(v time.Time) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldResetUntil, v))
+}
+
+// ResetUntilNEQ applies the NEQ predicate on the "reset_until" field.
+func ResetUntilNEQ(v time.Time) predicate.User {
+	return predicate.User(sql.FieldNEQ(FieldResetUntil, v))
+}
+
+// ResetUntilIn applies the In predicate on the "reset_until" field.
+func ResetUntilIn(vs ...time.Time) predicate.User {
+	return predicate.User(sql.FieldIn(FieldResetUntil, vs...))
+}
+
+// ResetUntilNotIn applies the NotIn predicate on the "reset_until" field.
+func ResetUntilNotIn(vs ...time.Time) predicate.User {
+	return predicate.User(sql.FieldNotIn(FieldResetUntil, vs...))
+}
+
+// ResetUntilGT applies the GT predicate on the "reset_until" field.
+func ResetUntilGT(v time.Time) predicate.User {
+	return predicate.User(sql.FieldGT(FieldResetUntil, v))
+}
+
+// ResetUntilGTE applies the GTE predicate on the "reset_until" field.
+func ResetUntilGTE(v time.Time) predicate.User {
+	return predicate.User(sql.FieldGTE(FieldResetUntil, v))
+}
+
+// ResetUntilLT applies the LT predicate on the "reset_until" field.
+func ResetUntilLT(v time.Time) predicate.User {
+	return predicate.User(sql.FieldLT(FieldResetUntil, v))
+}
+
+// ResetUntilLTE applies the LTE predicate on the "reset_until" field.
+func ResetUntilLTE(v time.Time) predicate.User {
+	return predicate.User(sql.FieldLTE(FieldResetUntil, v))
+}
+
+// ResetUntilIsNil applies the IsNil predicate on the "reset_until" field.
+func ResetUntilIsNil() predicate.User {
+	return predicate.User(sql.FieldIsNull(FieldResetUntil))
+}
+
+// ResetUntilNotNil applies the NotNil predicate on the "reset_until" field.
+func ResetUntilNotNil() predicate.User {
+	return predicate.User(sql.FieldNotNull(FieldResetUntil))
+}
+
+// ResetSecondEQ applies the EQ predicate on the "reset_second" field.
+func ResetSecondEQ(v bool) predicate.User {
+	return predicate.User(sql.FieldEQ(FieldResetSecond, v))
+}
+
+// ResetSecondNEQ applies the NEQ predicate on the "reset_second" field.
+func ResetSecondNEQ(v bool) predicate.User {
+	return predicate.User(sql.FieldNEQ(FieldResetSecond, v))
 }
 
 // PasswordAtEQ applies the EQ predicate on the "password_at" field.

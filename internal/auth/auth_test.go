@@ -88,7 +88,7 @@ func TestHashingIsBounded(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	for _, kind := range []auth.TokenKind{auth.APIToken, auth.LinkToken, auth.InviteToken} {
+	for _, kind := range []auth.TokenKind{auth.APIToken, auth.LinkToken, auth.InviteToken, auth.ResetToken} {
 		token, hash, err := auth.NewToken(kind)
 		if err != nil {
 			t.Fatal(err)

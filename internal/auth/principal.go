@@ -35,6 +35,9 @@ type Principal struct {
 	Name   string
 	// Email is set for members.
 	Email string
+	// Vouched: an identity provider signed the member in, who is believed for
+	// Organization and its test environment alone.
+	Vouched bool
 	// Group is the TMR group that a server belongs to, or empty.
 	Group string
 	// Container is what a server outside of TMR groups serves, or empty.

@@ -78,6 +78,10 @@ func (p Principal) Covers(r Role, s Scopes) bool {
 	return !slices.ContainsFunc(capabilities(r), func(c Capability) bool { return s.allow(c) && !p.Can(c) })
 }
 
+// IsOwner says whether the principal may do all that an owner may. The role alone
+// doesn't tell: whoever makes tokens can give a token with scopes any role.
+func (p Principal) IsOwner() bool { return p.Covers(Owner, Scopes{}) }
+
 // Capabilities are the names of what the principal may do, in the order of
 // Grantable.
 func (p Principal) Capabilities() []string {

@@ -72,6 +72,9 @@ func TestCovers(t *testing.T) {
 		if got := p.Covers(c.gives, c.with); got != c.may {
 			t.Errorf("%s with %v gives %s with %v: %v", c.who, c.has.Names(), c.gives, c.with.Names(), got)
 		}
+		if got := p.IsOwner(); got != (c.who == auth.Owner && len(c.has.Names()) == 0) {
+			t.Errorf("%s with %v is an owner: %v", c.who, c.has.Names(), got)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	LinkToken TokenKind = "qrl_" // servers at the link
 	// InviteToken is a person's way into an organization, once.
 	InviteToken TokenKind = "qri_"
+	// ResetToken is a person's way back into his account, once.
+	ResetToken TokenKind = "qrp_"
 )
 
 const tokenBytes = 32

@@ -54,6 +54,10 @@ type errorBody struct {
 	} `json:"error"`
 }
 
+// WriteError answers with an error's public part, for what is served beside the
+// Server's own handlers; GraphQL has errors of another form.
+func WriteError(w http.ResponseWriter, err error) { writeError(w, err) }
+
 // writeError answers with an error's public part.
 func writeError(w http.ResponseWriter, err error) {
 	public := license.Public(err)

@@ -72,7 +72,7 @@ func TestOtherOrigins(t *testing.T) {
 			h.Get("Access-Control-Max-Age") == "" || !strings.Contains(h.Get("Vary"), "Origin") {
 			t.Errorf("%s is asked: %d %v", target, w.Code, h)
 		}
-		for _, name := range []string{"Content-Type", "Authorization", "GraphQL-Preflight", "X-Request-Id"} {
+		for _, name := range []string{"Content-Type", "Authorization", "GraphQL-Preflight", "Quorate-Organization", "X-Request-Id"} {
 			if !strings.Contains(h.Get("Access-Control-Allow-Headers"), name) {
 				t.Errorf("%s: %s may not be sent", target, name)
 			}

@@ -32,10 +32,14 @@ func newOrigins(trusted []string) (*origins, error) {
 	return o, nil
 }
 
+// OrganizationHeader names the organization that a request of a browser is for,
+// where it is another than the session's.
+const OrganizationHeader = "Quorate-Organization"
+
 // What pages of trusted origins may send, and read of an answer.
 const (
 	corsMethods = "GET, POST"
-	corsHeaders = "Authorization, Content-Type, " + preflightHeader + ", " + RequestIDHeader
+	corsHeaders = "Authorization, Content-Type, " + preflightHeader + ", " + OrganizationHeader + ", " + RequestIDHeader
 	corsExposed = RequestIDHeader + ", Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Cost"
 	corsMaxAge  = "600" // seconds for which a browser doesn't ask again
 )

@@ -36,11 +36,10 @@ func ParseCSV(file []byte) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	s, comma, before := separator(s)
 	r := csv.NewReader(strings.NewReader(s))
-	r.FieldsPerRecord, r.TrimLeadingSpace, r.ReuseRecord = -1, true, true
-	if first, _, _ := strings.Cut(s, "\n"); strings.Contains(first, ";") && !strings.Contains(first, ",") {
-		r.Comma = ';'
-	}
+	// Of tabs, leading ones are empty fields.
+	r.Comma, r.FieldsPerRecord, r.TrimLeadingSpace, r.ReuseRecord = comma, -1, comma != '\t', true
 	header, err := r.Read()
 	if err != nil {
 		return Plan{}, license.Errorf(license.CodeInvalidInput, "begin the file with the names of its columns", "the file has no header")
@@ -52,7 +51,7 @@ func ParseCSV(file []byte) (Plan, error) {
 		return Plan{}, err
 	}
 	if odd {
-		c.add(0, "the file", false, "look at names with letters beyond ASCII", "it is not UTF-8, and was read as Latin-1")
+		c.add(0, "the file", false, "look at names with letters beyond ASCII", "it is not UTF-8, and was read as Windows-1252")
 	}
 	for n := 0; ; n++ {
 		fields, err := r.Read()
@@ -64,7 +63,7 @@ func ParseCSV(file []byte) (Plan, error) {
 		}
 		var broken *csv.ParseError
 		if errors.As(err, &broken) {
-			c.add(broken.StartLine, "the row", true, "put a field with quotation marks in quotation marks, and double those in it", "%v", broken.Err)
+			c.add(before+broken.StartLine, "the row", true, "put a field with quotation marks in quotation marks, and double those in it", "%v", broken.Err)
 			if err := c.checked(); err != nil {
 				return Plan{}, err
 			}
@@ -74,8 +73,23 @@ func ParseCSV(file []byte) (Plan, error) {
 			return Plan{}, err
 		}
 		line, _ := r.FieldPos(0)
-		c.read(line, fields, row)
+		c.read(before+line, fields, row)
 	}
+}
+
+// separator tells what is between the fields, by the header; a line "sep=;"
+// before it, as spreadsheets have it, is left out and counted.
+func separator(s string) (rest string, comma rune, before int) {
+	first, after, _ := strings.Cut(s, "\n")
+	if sep, ok := strings.CutPrefix(strings.ToLower(strings.Trim(first, "\"\r")), "sep="); ok && len(sep) == 1 && strings.Contains(",;\t", sep) {
+		return after, rune(sep[0]), 1
+	}
+	for _, c := range ",;\t" {
+		if strings.ContainsRune(first, c) {
+			return s, c, 0
+		}
+	}
+	return s, ',', 0
 }
 
 type csvFile struct {
@@ -90,6 +104,11 @@ type row map[string]string
 func (c *csvFile) sort() (func(int, row) string, error) {
 	for i, h := range c.header {
 		c.header[i] = strings.TrimSpace(h)
+		for _, known := range slices.Concat(itemColumns(), orderColumns()) {
+			if strings.EqualFold(c.header[i], known) {
+				c.header[i] = known
+			}
+		}
 		if slices.Index(c.header, c.header[i]) < i {
 			return nil, license.Errorf(license.CodeInvalidInput, "give each column once", "the column %q is there twice", shown(c.header[i]))
 		}
@@ -120,6 +139,12 @@ func (c *csvFile) sort() (func(int, row) string, error) {
 
 func (c *csvFile) read(line int, fields []string, as func(int, row) string) {
 	what := shown(strings.Join(fields, ","))
+	for n := len(fields); n > len(c.header) && strings.TrimSpace(fields[n-1]) == ""; n-- {
+		fields = fields[:n-1]
+	}
+	if !slices.ContainsFunc(fields, func(f string) bool { return strings.TrimSpace(f) != "" }) {
+		return // spreadsheets write empty rows below the last one
+	}
 	if len(fields) != len(c.header) {
 		c.add(line, what, true, "", "it has %d fields, and the header %d", len(fields), len(c.header))
 		return

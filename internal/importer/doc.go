@@ -7,9 +7,12 @@
 package importer
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/quorate/quorate/internal/license"
@@ -18,7 +21,8 @@ import (
 // Bounds of a file.
 const (
 	MostBytes    = 8 << 20
-	MostLines    = 50_000 // lines of text, or licenses
+	MostExport   = 128 << 20 // of keygen's files together, in which a license is long
+	MostLines    = 50_000    // lines of text, or licenses
 	MostProblems = 5_000
 	mostName     = 200 // of an item or a customer, in bytes
 	mostKey      = 104 // of an order
@@ -31,6 +35,8 @@ type Problem struct {
 	Line int `json:"line,omitempty"`
 	// What is what the file says.
 	What string `json:"what"`
+	// More is how many others there are of which the same is so.
+	More int `json:"more,omitempty"`
 	// LeftOut: the plan doesn't have it. Else it is there, but not quite so.
 	LeftOut bool   `json:"leftOut"`
 	Reason  string `json:"reason"`
@@ -47,7 +53,11 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		at = fmt.Sprintf("line %d, ", p.Line)
 	}
-	text := fmt.Sprintf("%s%s: %s: %s", at, how, p.What, p.Reason)
+	what := p.What
+	if p.More > 0 {
+		what = fmt.Sprintf("%s and %d more", what, p.More)
+	}
+	text := fmt.Sprintf("%s%s: %s: %s", at, how, what, p.Reason)
 	if p.Fix != "" {
 		text += " (" + p.Fix + ")"
 	}
@@ -55,10 +65,28 @@ func (p Problem) String() string {
 }
 
 // problems collects them.
-type problems struct{ all []Problem }
+type problems struct {
+	all  []Problem
+	once map[Problem]int // which of all stands for what has the same reason
+}
 
 func (p *problems) add(line int, what string, leftOut bool, fix, format string, args ...any) {
 	p.all = append(p.all, Problem{Line: line, What: shown(what), LeftOut: leftOut, Reason: fmt.Sprintf(format, args...), Fix: fix})
+}
+
+// same adds what is so of many things once, with the first of them and how many
+// more there are.
+func (p *problems) same(what string, leftOut bool, fix, reason string) {
+	k := Problem{LeftOut: leftOut, Reason: reason, Fix: fix}
+	if i, ok := p.once[k]; ok {
+		p.all[i].More++
+		return
+	}
+	if p.once == nil {
+		p.once = map[Problem]int{}
+	}
+	p.once[k] = len(p.all)
+	p.add(0, what, leftOut, fix, "%s", reason)
 }
 
 // checked refuses a file with too many of them.
@@ -80,18 +108,32 @@ func shown(s string) string {
 	return license.Clip(strings.Join(strings.Fields(s), " "), mostShown)
 }
 
-// text reads a file's bytes as text; one that is no UTF-8 is taken as Latin-1,
-// which odd tells.
+// text reads a file's bytes as text: UTF-8, or UTF-16 with its mark, as Windows
+// and spreadsheets write it. Another one is taken as Windows-1252, of which
+// Latin-1 is a part, which odd tells.
 func text(b []byte) (s string, odd bool, err error) {
 	if len(b) > MostBytes {
 		return "", false, license.Errorf(license.CodeTooLarge, "take it in parts", "the file has %d bytes, and %d are the most", len(b), MostBytes)
 	}
+	for mark, order := range map[string]binary.ByteOrder{"\xff\xfe": binary.LittleEndian, "\xfe\xff": binary.BigEndian} {
+		if rest, ok := bytes.CutPrefix(b, []byte(mark)); ok && len(rest)%2 == 0 {
+			units := make([]uint16, len(rest)/2)
+			for i := range units {
+				units[i] = order.Uint16(rest[2*i:])
+			}
+			return string(utf16.Decode(units)), false, nil
+		}
+	}
 	if utf8.Valid(b) {
 		return strings.TrimPrefix(string(b), "\ufeff"), false, nil
 	}
+	const from80 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ"
+	high := []rune(from80)
 	out := make([]rune, len(b))
 	for i, c := range b {
-		out[i] = rune(c)
+		if out[i] = rune(c); c >= 0x80 && c < 0xa0 {
+			out[i] = high[c-0x80]
+		}
 	}
 	return string(out), true, nil
 }

@@ -34,7 +34,7 @@ func ParseFlexNet(file []byte, products map[string]license.Product) (FlexNet, er
 		f.products[strings.ToLower(name)] = p
 	}
 	if odd {
-		f.problems.add(0, "the file", false, "look at names with letters beyond ASCII", "it is not UTF-8, and was read as Latin-1")
+		f.problems.add(0, "the file", false, "look at names with letters beyond ASCII", "it is not UTF-8, and was read as Windows-1252")
 	}
 	lines, err := optionLines(s)
 	if err != nil {
@@ -315,17 +315,24 @@ func (f *flexnet) who(words []string) (c, why string) {
 
 // scope reads a feature.
 func (f *flexnet) scope(feature string) (c, why, fix string) {
-	name, keyword, narrowed := strings.Cut(feature, ":")
-	if narrowed && keyword != "" {
-		return "", fmt.Sprintf("it holds for some licenses of the feature alone (%s), and rules are about a whole product", shown(keyword)),
-			"give these licenses a product of their own, or write the rule for all of them"
-	}
-	p, ok := f.products[strings.ToLower(name)]
-	if !ok {
-		if !slices.Contains(f.unknown, name) {
-			f.unknown = append(f.unknown, name)
+	p, ok := f.products[strings.ToLower(feature)]
+	if !ok { // a colon may stand in a feature's name
+		name, keyword := feature, ""
+		if at := strings.IndexAny(feature, " \t"); at >= 0 && strings.Contains(feature[at:], "=") {
+			name, keyword = feature[:at], strings.TrimSpace(feature[at:])
+		} else if at := strings.LastIndex(feature, ":"); at >= 0 && strings.Contains(feature[at:], "=") {
+			name, keyword = feature[:at], feature[at+1:]
 		}
-		return "", fmt.Sprintf("it is not known which product the feature %q is", shown(name)), fmt.Sprintf("say it with --feature %s=FIRM:PRODUCT", shown(name))
+		if keyword != "" {
+			return "", fmt.Sprintf("it holds for some licenses of the feature alone (%s), and rules are about a whole product", shown(keyword)),
+				"give these licenses a product of their own, or write the rule for all of them"
+		}
+		if p, ok = f.products[strings.ToLower(name)]; !ok {
+			if !slices.Contains(f.unknown, name) {
+				f.unknown = append(f.unknown, name)
+			}
+			return "", fmt.Sprintf("it is not known which product the feature %q is", shown(name)), fmt.Sprintf("say it with --feature %s=FIRM:PRODUCT", shown(name))
+		}
 	}
 	return "product:" + p.String(), "", ""
 }

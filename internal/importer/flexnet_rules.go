@@ -25,7 +25,7 @@ func elsewhere(keyword string) (reason, fix string, ok bool) {
 		return "a file of rules is always read again when it changes", "", true
 	case "GROUPCASEINSENSITIVE":
 		return "names of users and computers are compared without letter case, always", "", true
-	case "INCLUDE_ENTITLEMENT", "EXCLUDE_ENTITLEMENT":
+	case "INCLUDE_ENTITLEMENT", "EXCLUDE_ENTITLEMENT", "INCLUDEALL_ENTITLEMENT", "EXCLUDEALL_ENTITLEMENT":
 		return "there are no fulfilments to name here", "", true
 	case "DAEMON_SELECT_TIMEOUT", "FQDN_MATCHING", "ACTIVATION_EXPIRY_DAYS", "ACTIVATION_LOWWATER", "EXCLUDE_BINDING", "WINDOWS_SERVICE", "COMMUNICATION_TRANSPORT", "LOCKOUT", "MAX_CONNECTIONS", "SUPERSEDE", "PURGE":
 		return "it is about how FlexNet itself runs", "", true

@@ -1,8 +1,10 @@
 package importer
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rules"
@@ -93,11 +96,79 @@ func told(all []Problem) (lines []string) {
 }
 
 func TestKeygenExport(t *testing.T) {
-	p, err := ParseKeygen(read(t, "keygen.json"), products())
+	p, err := ParseKeygen([][]byte{read(t, "keygen.json")}, products())
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "keygen.plan.json", p)
+}
+
+// keygen gives licenses in pages, and what they name in lists of its own: all of
+// it is taken together, in any order and however it is put into files.
+func TestKeygenPages(t *testing.T) {
+	license := func(id, owner string) string {
+		return `{"type": "licenses", "id": "` + id + `", "attributes": {"key": "K` + id + `", "maxMachines": 2, "maxMemory": 5}, "relationships": {
+			"product": {"data": {"type": "products", "id": "p"}}, "policy": {"data": {"type": "policies", "id": "pol"}}, ` + owner + `}}`
+	}
+	list := func(entries string, links string) []byte {
+		return []byte(`{"data": [` + entries + `], "links": {` + links + `}}` + "\n")
+	}
+	one := list(license("1", `"owner": {"data": {"type": "users", "id": "u"}}`), `"self": "/l?page=1", "prev": null, "next": "/l?page=2", "meta": {"pages": 2, "count": 2}`)
+	two := list(license("2", `"owner": {"data": null}, "group": {"data": {"type": "groups", "id": "g"}}`), `"self": "/l?page=2", "next": null`)
+	users := list(`{"type": "users", "id": "u", "attributes": {"fullName": "Anna Smith"}}`, "")
+	rest := slices.Concat([]byte("\ufeff"), list(`{"type": "groups", "id": "g", "attributes": {"name": "Beta"}}`, ""),
+		list(`{"type": "policies", "id": "pol", "attributes": {"name": "Floating"}}`, ""), list(`{"type": "products", "id": "p", "attributes": {"code": "cad"}}`, ""))
+	for name, c := range map[string]struct {
+		files  [][]byte
+		orders int
+		told   []string
+	}{
+		"all":       {[][]byte{one, two, users, rest}, 2, nil},
+		"backwards": {[][]byte{rest, users, two, one}, 2, nil},
+		"in one":    {[][]byte{slices.Concat(rest, users, two, one)}, 2, nil},
+		"a page":    {[][]byte{one, users, rest}, 1, []string{"differs: a page: another page follows it: /l?page=2 (import all pages together)"}},
+		"no users":  {[][]byte{one, two, rest}, 1, []string{"left out: license 1: its owner is in none of the files (give the export of the users, too)"}},
+		"alone": {[][]byte{one, two}, 0, []string{
+			`left out: license 1 and 1 more: it is not known which product "p" is (say it with --product ID=FIRM:PRODUCT; by code or name where the products' export is given, too)`,
+		}},
+		"without pages": {[][]byte{rest, users, list(strings.Repeat(license("1", `"owner": null`)+",", 9)+license("1", `"owner": null`), "")}, 0, []string{
+			"differs: 10 licenses: there may be more: without page[number], keygen gives at most 100 and doesn't tell (ask for page[number]=1&page[size]=100, and then for the next ones)",
+			"left out: license 1: it belongs to nobody (give it an owner or a group in keygen)",
+			"left out: license 1: its id was there before",
+		}},
+	} {
+		p, err := ParseKeygen(c.files, products())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := slices.DeleteFunc(told(p.Problems), func(s string) bool { return strings.Contains(s, "key: ") || strings.Contains(s, "maxMemory: ") })
+		if len(p.Orders) != c.orders || !slices.Equal(slices.Compact(got), c.told) {
+			t.Errorf("%s: %d orders, %q", name, len(p.Orders), got)
+		}
+		if c.orders == 2 && (len(p.Items) != 1 || p.Items[0].Name != "Floating" || len(p.Customers) != 2) {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}
+
+// What is so of each license is told once: a vendor's whole export can be taken.
+func TestKeygenOfManyLicenses(t *testing.T) {
+	const n = MostProblems + 10
+	var b strings.Builder
+	b.WriteString(`{"data": [{"type": "users", "id": "u", "attributes": {"fullName": "Anna Smith"}}`)
+	for i := range 2 * n {
+		status := "ACTIVE"
+		if i%2 == 1 {
+			status = "EXPIRED"
+		}
+		fmt.Fprintf(&b, `,{"type": "licenses", "id": "%d", "attributes": {"key": "K", "status": %q, "metadata": {"a": %d}}, "relationships": {"product": {"data": {"type": "products", "id": "cad"}}, "owner": {"data": {"type": "users", "id": "u"}}}}`, i, status, i)
+	}
+	b.WriteString(`]}`)
+	p, err := ParseKeygen([][]byte{[]byte(b.String())}, products())
+	if err != nil || len(p.Orders) != n || !slices.Contains(told(p.Problems), fmt.Sprintf("left out: license 1 and %d more: it is expired", n-1)) {
+		t.Errorf("%d orders, %q, %v", len(p.Orders), told(p.Problems), err)
+	}
 }
 
 // Two people of one name are not one customer.
@@ -110,7 +181,7 @@ func TestKeygenOwnersOfOneName(t *testing.T) {
 		{"type": "users", "id": "a", "attributes": {"fullName": "Anna Smith", "email": "a@example.com"}},
 		{"type": "users", "id": "b", "attributes": {"firstName": "Anna", "lastName": "Smith", "email": "b@example.com"}}
 	]}`
-	p, err := ParseKeygen([]byte(export), products())
+	p, err := ParseKeygen([][]byte{[]byte(export)}, products())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +231,7 @@ func TestKeysAreShort(t *testing.T) {
 
 func TestFilesThatAreRefused(t *testing.T) {
 	flexnet := func(b []byte) error { _, err := ParseFlexNet(b, products()); return err }
-	keygen := func(b []byte) error { _, err := ParseKeygen(b, products()); return err }
+	keygen := func(b []byte) error { _, err := ParseKeygen([][]byte{b}, products()); return err }
 	table := func(b []byte) error { _, err := ParseCSV(b); return err }
 	for name, c := range map[string]struct {
 		read func([]byte) error
@@ -169,8 +240,9 @@ func TestFilesThatAreRefused(t *testing.T) {
 	}{
 		"no export":            {keygen, `{"data": {"type": "licenses"}}`, license.CodeInvalidInput},
 		"no JSON":              {keygen, "customer\n", license.CodeInvalidInput},
-		"two values":           {keygen, `{"data": []} {}`, license.CodeInvalidInput},
-		"a large export":       {keygen, strings.Repeat(" ", MostBytes+1), license.CodeTooLarge},
+		"another value":        {keygen, `{"data": []} {}`, license.CodeInvalidInput},
+		"an error of keygen's": {keygen, `{"errors": [{"title": "Unauthorized"}]}`, license.CodeInvalidInput},
+		"a large export":       {keygen, strings.Repeat(" ", MostExport+1), license.CodeTooLarge},
 		"many options":         {flexnet, strings.Repeat("\n", MostLines+1), license.CodeTooLarge},
 		"a large options file": {flexnet, strings.Repeat("#", MostBytes+1), license.CodeTooLarge},
 		"all of it unknown":    {flexnet, strings.Repeat("X\n", MostProblems+1), license.CodeInvalidInput},
@@ -230,22 +302,30 @@ func FuzzKeygen(f *testing.F) {
 	f.Add(string(read(f, "keygen.json")))
 	f.Add(`{"data":[{"type":"licenses","id":"1","attributes":{"maxMachines":1.5,"maxUses":-1},"relationships":{"product":{"data":{"type":"products","id":"cad"}},"user":{"data":[]}}}]}`)
 	f.Fuzz(func(t *testing.T, file string) {
-		p, err := ParseKeygen([]byte(file), products())
+		p, err := ParseKeygen([][]byte{[]byte(file)}, products())
 		if err != nil {
 			return
 		}
-		var doc struct{ Data []json.RawMessage }
-		if json.Unmarshal([]byte(file), &doc) != nil {
-			return // the last one of a name twice counts, whatever the letter case
+		all, dec := 0, json.NewDecoder(strings.NewReader(strings.TrimPrefix(file, "\ufeff")))
+		for {
+			var doc struct{ Data, Included []struct{ Type string } }
+			if err := dec.Decode(&doc); err != nil {
+				break
+			}
+			for _, r := range slices.Concat(doc.Data, doc.Included) {
+				if !slices.Contains([]string{"users", "groups", "policies", "products"}, r.Type) {
+					all++
+				}
+			}
 		}
 		left := 0
 		for _, x := range p.Problems {
 			if x.LeftOut {
-				left++
+				left += 1 + x.More
 			}
 		}
-		if len(p.Orders)+left != len(doc.Data) {
-			t.Errorf("%d licenses, %d orders, %d left out", len(doc.Data), len(p.Orders), left)
+		if len(p.Orders)+left != all {
+			t.Errorf("%d licenses, %d orders, %d left out", all, len(p.Orders), left)
 		}
 	})
 }
@@ -316,7 +396,7 @@ func TestDifferences(t *testing.T) {
 	if got := all.Differences(long, file); len(got) != 1 || len(got[0].There) > 200 {
 		t.Errorf("%v", got)
 	}
-	old, err := ParseKeygen(read(t, "keygen.json"), products())
+	old, err := ParseKeygen([][]byte{read(t, "keygen.json")}, products())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,5 +404,75 @@ func TestDifferences(t *testing.T) {
 	there.Quantity, there.Expiration = 7, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	if got := old.Differences(there, old.Items[0]); len(got) != 1 || got[0].Field != "expiration" {
 		t.Errorf("%v", got)
+	}
+}
+
+// Spreadsheets write tables in many ways; all of these are the same one.
+func TestTablesOfSpreadsheets(t *testing.T) {
+	const table = "customer;product;item;quantity\r\nMüller – Söhne;6000010:14;Trial;5\r\n"
+	units := utf16.Encode([]rune(strings.ReplaceAll(table, ";", "\t")))
+	little, big := []byte{0xff, 0xfe}, []byte{0xfe, 0xff}
+	for _, u := range units {
+		little, big = binary.LittleEndian.AppendUint16(little, u), binary.BigEndian.AppendUint16(big, u)
+	}
+	ansi := strings.NewReplacer("ü", "\xfc", "–", "\x96", "ö", "\xf6").Replace(table)
+	for name, c := range map[string]struct {
+		file string
+		line int
+	}{
+		"as it is":           {table, 2},
+		"with a mark":        {"\ufeff" + table, 2},
+		"Unicode text":       {string(little), 2},
+		"big endian":         {string(big), 2},
+		"ANSI":               {ansi, 2},
+		"sep":                {"sep=;\r\n" + table, 3},
+		"quoted sep":         {"\"sep=;\"\n" + table, 3},
+		"capitals":           {strings.Replace(table, "customer;product;item", "Customer;PRODUCT;Item", 1), 2},
+		"quoted":             {`"customer";"product";"item";"quantity"` + "\n" + `"Müller – Söhne";"6000010:14";"Trial";"5"` + "\n", 2},
+		"empty rows":         {table + ";;;\r\n;;;\r\n", 2},
+		"an empty column":    {strings.Replace(table, "Trial;5", "Trial;5;;", 1), 2},
+		"an empty first one": {"reference\tcustomer\tproduct\titem\tquantity\n\tMüller – Söhne\t6000010:14\tTrial\t5\n", 2},
+	} {
+		p, err := ParseCSV([]byte(c.file))
+		if err != nil || len(p.Orders) != 1 {
+			t.Errorf("%s: %+v, %v", name, p, err)
+			continue
+		}
+		o := p.Orders[0]
+		if o.Customer != "Müller – Söhne" || o.Quantity != 5 || o.Line != c.line || len(p.Problems) > 0 != (name == "ANSI") {
+			t.Errorf("%s: %+v, %q", name, o, told(p.Problems))
+		}
+	}
+	// What is no number or day as it is written here is never taken for another one.
+	for _, row := range []string{"a;7:1;b;1.000", "a;7:1;b;1,0", "a;7:1;b;1 000", "a;7:1;b;1E+03", "a;7:1;b;#NAME?", "a;7:1;b;-1", "a;01.07.2026;b;1"} {
+		if p, err := ParseCSV([]byte("customer;product;item;quantity\n" + row + "\n")); err != nil || len(p.Orders) > 0 || len(p.Problems) != 1 {
+			t.Errorf("%s: %+v, %v", row, p, err)
+		}
+	}
+	for _, day := range []string{"31.12.2027", "12/31/2027", "2027/12/31", "46387", "2027-12-31 00:00"} {
+		if p, err := ParseCSV([]byte("product;item;expiration\n7:1;b;" + day + "\n")); err != nil || len(p.Items) > 0 || len(p.Problems) != 1 {
+			t.Errorf("%s: %+v, %v", day, p, err)
+		}
+	}
+}
+
+// A feature may have a colon in its name, and be narrowed in two ways.
+func TestFeatureNames(t *testing.T) {
+	for line, want := range map[string]string{
+		`INCLUDE a:b USER anna`:             "allow user:anna product:6000010:14  # line 1",
+		`INCLUDE "a:b" USER anna`:           "allow user:anna product:6000010:14  # line 1",
+		`INCLUDE a:b:VERSION=2 USER anna`:   "(VERSION=2)",
+		`INCLUDE "a:b VERSION=2" USER anna`: "(VERSION=2)",
+		`INCLUDE "cad VERSION=2" USER anna`: "(VERSION=2)",
+		`INCLUDE cad:VERSION=2 USER anna`:   "(VERSION=2)",
+		`INCLUDE cad:HOSTID=1 USER anna`:    "(HOSTID=1)",
+		`INCLUDE c:d USER anna`:             "say it with --feature c:d=FIRM:PRODUCT",
+		`INCLUDE other USER anna`:           "say it with --feature other=FIRM:PRODUCT",
+		`EXCLUDEALL_ENTITLEMENT USER anna`:  "no fulfilments",
+	} {
+		f, err := ParseFlexNet([]byte(line), map[string]license.Product{"a:b": {Firm: 6000010, Code: 14}, "cad": {Firm: 6000010, Code: 15}})
+		if err != nil || !strings.Contains(f.Rules, want) {
+			t.Errorf("%s: %s, %v", line, f.Rules, err)
+		}
 	}
 }

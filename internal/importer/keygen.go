@@ -65,53 +65,95 @@ func (r resource) number(name string) (n uint64, there, ok bool) {
 	return uint64(max(i, 0)), true, err == nil && i >= 0
 }
 
-// ParseKeygen reads an export of licenses from keygen: JSON:API with licenses in
-// data, and their users, policies and products in included (ask for
-// include=user,owner,policy,product). products says which product each one of
-// keygen's is here, by its id, code or name. Error: the file is no such export,
-// or too large.
-func ParseKeygen(file []byte, products map[string]license.Product) (Plan, error) {
-	if len(file) > MostBytes {
-		return Plan{}, license.Errorf(license.CodeTooLarge, "take it in parts", "the file has %d bytes, and %d are the most", len(file), MostBytes)
-	}
-	var doc struct {
-		Data     []resource `json:"data"`
-		Included []resource `json:"included"`
-		Links    struct {
-			Next *string `json:"next"`
-		} `json:"links"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(file))
-	dec.UseNumber()
-	err := dec.Decode(&doc)
-	if err == nil {
-		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("more than one value")
-		}
-	}
-	if err != nil || doc.Data == nil {
-		return Plan{}, &license.Error{Code: license.CodeInvalidInput, Err: err, Message: "the file is no export of licenses from keygen",
-			Fix: "save the answer of GET /v1/accounts/ACCOUNT/licenses?include=user,owner,policy,product"}
-	}
-	if len(doc.Data) > MostLines {
-		return Plan{}, license.Errorf(license.CodeTooLarge, "take it in parts", "the file has %d licenses, and %d are the most", len(doc.Data), MostLines)
-	}
-	k := &keygen{plan: newPlan(), products: products, known: map[reference]resource{}, owners: map[string]reference{}}
-	if next := doc.Links.Next; next != nil && *next != "" {
-		k.add(0, "the file", false, "import the others, too", "it is one page of several")
-	}
+// ParseKeygen reads exports from keygen: the answers of GET licenses, users,
+// groups, policies and products, a page or several in a file, in any order.
+// products says which product each one of keygen's is here, by its id, code or
+// name. Error: a file is no such export, or they are too large.
+func ParseKeygen(files [][]byte, products map[string]license.Product) (Plan, error) {
+	k := &keygen{plan: newPlan(), products: products, known: map[reference]resource{}, owners: map[string]reference{}, pages: map[string]bool{}}
 	k.said = []string{"expiration", "units"}
-	for _, r := range doc.Included {
-		k.known[reference{r.Type, r.ID}] = r
-	}
-	for _, r := range doc.Data {
-		if r.Type != "licenses" {
-			k.add(0, r.Type+" "+r.ID, true, "", "it is no license")
-			continue
+	size := 0
+	for _, file := range files {
+		if size += len(file); size > MostExport {
+			return Plan{}, license.Errorf(license.CodeTooLarge, "take them in parts", "the files have more than %d bytes", MostExport)
 		}
+		if err := k.read(file); err != nil {
+			return Plan{}, err
+		}
+	}
+	k.whole()
+	for _, r := range k.licenses {
 		k.license(r)
 	}
 	return k.done()
+}
+
+func noExport(cause error) error {
+	return &license.Error{Code: license.CodeInvalidInput, Err: cause, Message: "the file is no export from keygen",
+		Fix: "save the answers of GET /v1/accounts/ACCOUNT/licenses, and of users, groups, policies and products"}
+}
+
+// read takes what a file has.
+func (k *keygen) read(file []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(file, []byte("\ufeff"))))
+	dec.UseNumber()
+	for n := 0; ; n++ {
+		var doc struct {
+			Data     []resource `json:"data"`
+			Included []resource `json:"included"`
+			Links    struct {
+				Self *string `json:"self"`
+				Next *string `json:"next"`
+			} `json:"links"`
+		}
+		err := dec.Decode(&doc)
+		if errors.Is(err, io.EOF) && n > 0 {
+			return nil
+		}
+		if err != nil || doc.Data == nil {
+			return noExport(err)
+		}
+		if l := doc.Links; l.Self != nil {
+			k.pages[*l.Self] = true
+		} else if n := len(doc.Data); n > 0 && n%keygenPage == 0 {
+			k.cut = append(k.cut, fmt.Sprintf("%d %s", n, doc.Data[0].Type))
+		}
+		if next := doc.Links.Next; next != nil && *next != "" && len(doc.Data) > 0 {
+			k.next = append(k.next, *next)
+		}
+		for _, r := range slices.Concat(doc.Included, doc.Data) {
+			switch r.Type {
+			case "licenses":
+				k.licenses = append(k.licenses, r)
+			case "users", "groups", "policies", "products":
+				k.known[reference{r.Type, r.ID}] = r
+			default:
+				k.same(r.Type+" "+r.ID, true, "", "it is no license, nor whose, or of what, a license is")
+			}
+		}
+		if most := max(len(k.licenses), len(k.known)); most > MostLines {
+			return license.Errorf(license.CodeTooLarge, "take them in parts", "there are more than %d licenses", MostLines)
+		}
+		if err := k.checked(); err != nil {
+			return err
+		}
+	}
+}
+
+// keygenPage is of what keygen's pages without links have a multiple: 10 where
+// nothing else is asked for, 100 at most.
+const keygenPage = 10
+
+// whole tells what of a list may be missing.
+func (k *keygen) whole() {
+	for _, next := range k.next {
+		if !k.pages[next] {
+			k.add(0, "a page", false, "import all pages together", "another page follows it: %s", shown(next))
+		}
+	}
+	for _, list := range k.cut {
+		k.add(0, list, false, "ask for page[number]=1&page[size]=100, and then for the next ones", "there may be more: without page[number], keygen gives at most 100 and doesn't tell")
+	}
 }
 
 type keygen struct {
@@ -119,6 +161,11 @@ type keygen struct {
 	products map[string]license.Product
 	known    map[reference]resource
 	owners   map[string]reference // by their names
+
+	licenses []resource
+	pages    map[string]bool // by the links to themselves
+	next     []string        // links to the pages that follow
+	cut      []string        // lists that may go on
 }
 
 // license makes an order of a license, with its customer and item.
@@ -134,18 +181,26 @@ func (k *keygen) license(r resource) {
 		return
 	}
 	if status := strings.ToUpper(r.text("status")); status == "BANNED" || status == "SUSPENDED" || status == "EXPIRED" || r.Attributes["suspended"] == true {
-		leave("", "it is %s", strings.ToLower(cmp.Or(status, "suspended")))
+		k.same(what, true, "", "it is "+strings.ToLower(cmp.Or(status, "suspended")))
 		return
 	}
 	product, ok := k.product(r)
 	if !ok {
 		to, _ := r.to("product")
-		leave("say it with --product ID=FIRM:PRODUCT", "it is not known which product %q is", shown(cmp.Or(k.known[to].text("name", "code"), to.ID)))
+		k.same(what, true, "say it with --product ID=FIRM:PRODUCT; by code or name where the products' export is given, too",
+			fmt.Sprintf("it is not known which product %q is", shown(cmp.Or(k.known[to].text("name", "code"), to.ID))))
 		return
 	}
 	customer, owner := k.owner(r)
 	if why := nameProblem(customer); why != "" {
-		leave("give its user a name or an e-mail address, and export with include=user,owner", "its customer has no name: %s", why)
+		switch _, there := k.known[owner]; {
+		case owner.ID == "":
+			k.same(what, true, "give it an owner or a group in keygen", "it belongs to nobody")
+		case !there:
+			k.same(what, true, "give the export of the "+shown(owner.Type)+", too", "its owner is in none of the files")
+		default:
+			leave("give its owner another name in keygen", "its customer's name can't be taken: %s", why)
+		}
 		return
 	}
 	if first, there := k.owners[customer]; there && first != owner {
@@ -163,7 +218,7 @@ func (k *keygen) license(r resource) {
 	}
 	if !there || quantity == 0 {
 		quantity = 1
-		k.add(0, what, false, "order more, if it is to be used by several at a time", "it has no maxMachines: one license is ordered")
+		k.same(what, false, "order more, if it is to be used by several at a time", "it has no maxMachines: one license is ordered")
 	}
 	if k.item(item) {
 		leave("give its policy another name", "the item %q is there with other options", item.Name)
@@ -203,6 +258,9 @@ func (k *keygen) itemOf(r resource, product license.Product, what string) (Item,
 	to, _ := r.to("policy")
 	policy := k.known[to]
 	i := Item{Product: product.String(), Name: cmp.Or(policy.text("name"), "Policy "+cmp.Or(to.ID, "none")), Quantity: 1}
+	if _, named := k.known[to]; !named && to.ID != "" {
+		k.same(what, false, "give the export of the policies, too", "its policy is in none of the files, and its item is called by the policy's id")
+	}
 	if s := r.text("expiry"); s != "" {
 		at, err := time.Parse(time.RFC3339, s)
 		if err != nil {
@@ -238,13 +296,15 @@ func (k *keygen) lost(r resource, what string) {
 		{"maxProcesses", "processes are not counted apart"},
 		{"maxUsers", "users are not counted apart"},
 		{"maxCores", "cores are not counted"},
+		{"maxMemory", "memory is not counted"},
+		{"maxDisk", "disks are not counted"},
 	} {
 		if v := r.Attributes[f.name]; v != nil && v != "" {
-			k.add(0, what, false, "", "%s: %s", f.name, f.reason)
+			k.same(what, false, "", f.name+": "+f.reason)
 		}
 	}
 	if m, ok := r.Attributes["metadata"].(map[string]any); ok && len(m) > 0 {
-		k.add(0, what, false, "", "its metadata is not taken over: %s", shown(strings.Join(slices.Sorted(maps.Keys(m)), ", ")))
+		k.same(what, false, "", "its metadata is not taken over: "+shown(strings.Join(slices.Sorted(maps.Keys(m)), ", ")))
 	}
 	var list []reference
 	if json.Unmarshal(r.Relationships["entitlements"].Data, &list) == nil && len(list) > 0 {

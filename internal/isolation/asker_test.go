@@ -29,7 +29,9 @@ type asker struct {
 	token   string
 	account row // of the token
 	own     *tenants
-	// related is of the victim's own customers: he may make things there.
+	// provider is whose customer he is: that there is such a one he knows.
+	provider string
+	// related is of the victim's own customers, or its provider: he may make things there.
 	related bool
 	// visible are the victim's rows that the guard shows him.
 	visible map[string]bool
@@ -50,7 +52,7 @@ type asker struct {
 // asker makes an API token of a role in an organization; "" is nobody.
 func (w *walk) asker(t testing.TB, name, organization, provider string, role auth.Role, own *tenants) *asker {
 	t.Helper()
-	a := &asker{walk: w, t: t, name: name, own: own, word: "own", related: provider == w.victim.vendor, visible: map[string]bool{}, refused: map[string]int{}, said: map[string]bool{}}
+	a := &asker{walk: w, t: t, name: name, own: own, provider: provider, word: "own", related: provider == w.victim.vendor || organization != "" && w.victim.rows["organizations"][0]["provider_id"] == organization, visible: map[string]bool{}, refused: map[string]int{}, said: map[string]bool{}}
 	if organization == "" {
 		return a
 	}
@@ -334,7 +336,7 @@ func (a *asker) tries(root string, p position, thorough bool) []try {
 	var all []try
 	ids := func(table string) {
 		for i, r := range a.victim.rows[table][:rowsPerTable] {
-			if r.id() != "" && !a.visible[table+" "+r.id()] && (i == 0 || thorough) {
+			if r.id() != "" && r.id() != a.provider && !a.visible[table+" "+r.id()] && (i == 0 || thorough) {
 				all = append(all, try{r.id(), a.seed.globalID(table, "made up", i)})
 			}
 		}

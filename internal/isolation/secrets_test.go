@@ -110,10 +110,11 @@ func TestCursorsLeadNowhereElse(t *testing.T) {
 				}
 				return "query { " + before + f.Name + args + a.ops.selection(f.Type.Name(), 1) + path.after + " }"
 			}
-			found := cursors.FindStringSubmatch(himself.ask(list(himself, "first: 1")).body)
-			if found == nil {
+			all := cursors.FindAllStringSubmatch(himself.ask(list(himself, "first: 1")).body, -1)
+			if all == nil {
 				continue
 			}
+			found := all[len(all)-1] // `endCursor`: those before may be of lists below
 			tried++
 			var made entgql.Cursor[string]
 			if err := made.UnmarshalGQL(found[1]); err != nil {
@@ -127,6 +128,9 @@ func TestCursorsLeadNowhereElse(t *testing.T) {
 			var text strings.Builder
 			made.MarshalGQL(&text)
 			for _, a := range w.strangers(t) {
+				if strings.Contains(a.ask(list(a, "first: 5")).body, found[1]) {
+					continue // a firm that is shown to all customers
+				}
 				for _, page := range []string{"first: 5, after: ", "last: 5, before: "} {
 					if argument, _, _ := strings.Cut(page, ":"); f.Arguments.ForName(argument) == nil {
 						continue

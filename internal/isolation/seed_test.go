@@ -162,8 +162,9 @@ func (s *seeder) text(of canary, size int64) string {
 	return text
 }
 
-// seed makes the two tenants of a mark, and a row of each table for them.
-func (s *seeder) seed(ctx context.Context, mark string) *tenants {
+// seed makes the two tenants of a mark, and a row of each table for them. With a
+// provider the vendor is a customer, too.
+func (s *seeder) seed(ctx context.Context, mark, provider string) *tenants {
 	s.t.Helper()
 	w := &tenants{mark: mark, rows: map[string][]row{}, secrets: map[string]string{}}
 	w.vendor, w.customer = s.globalID("organizations", mark, 0), s.globalID("organizations", mark, 1)
@@ -173,6 +174,8 @@ func (s *seeder) seed(ctx context.Context, mark string) *tenants {
 		}
 		if i == 1 {
 			r["provider_id"] = w.vendor
+		} else if provider != "" {
+			r["provider_id"], r["customer"] = provider, true
 		}
 		s.real(ctx, w, "organizations", i, r)
 		s.insert(ctx, w, "organizations", r)
@@ -425,12 +428,14 @@ func (s *seeder) put(ctx context.Context, table string, r row) error {
 }
 
 // visible are w's rows that are for an organization to see, said here apart from
-// the guard: its own, and the vendor's general catalog for the vendor's customers.
+// the guard: its own, its customers themselves, and the vendor's general catalog
+// for the vendor's customers.
 func visible(w *tenants, organization, provider string) map[string]bool {
 	all := map[string]bool{}
 	for table, rows := range w.rows {
 		for _, r := range rows {
-			own := r["id"] == organization || r["organization_id"] == organization || r["customer_id"] == organization || r["vendor_id"] == organization
+			own := r["id"] == organization || r["organization_id"] == organization || r["customer_id"] == organization || r["vendor_id"] == organization ||
+				r["provider_id"] == organization
 			general := slices.Contains(sold, table) && r["customer_id"] == nil && r["vendor_id"] == provider
 			if own || general {
 				all[fmt.Sprint(table, " ", r["id"])] = true

@@ -93,7 +93,21 @@ func (w *walk) causes() []string {
 
 // setting is what a walk's platform is made of; the zero value is as it should be,
 // on SQLite.
-type setting struct{ postgres bool }
+type setting struct {
+	postgres bool
+	// both: the others' vendor is a customer of the victim's, too, or the victim's
+	// vendor one of theirs.
+	both both
+}
+
+// both is which vendor has a provider.
+type both int
+
+const (
+	neither both = iota
+	othersAreBoth
+	victimIsBoth
+)
 
 func newWalk(t testing.TB, how setting) *walk {
 	t.Helper()
@@ -152,7 +166,16 @@ func newWalk(t testing.TB, how setting) *walk {
 		t.Fatal(err)
 	}
 	w.seed.rootKey(t.Context())
-	w.victim, w.others = w.seed.seed(t.Context(), "victim"), w.seed.seed(t.Context(), "others")
+	switch how.both { // a provider is there before its customers
+	case victimIsBoth:
+		w.others = w.seed.seed(t.Context(), "others", "")
+		w.victim = w.seed.seed(t.Context(), "victim", w.others.vendor)
+	case othersAreBoth:
+		w.victim = w.seed.seed(t.Context(), "victim", "")
+		w.others = w.seed.seed(t.Context(), "others", w.victim.vendor)
+	default:
+		w.victim, w.others = w.seed.seed(t.Context(), "victim", ""), w.seed.seed(t.Context(), "others", "")
+	}
 	w.observe()
 	clear(w.statements)
 	return w

@@ -69,6 +69,9 @@ func Public(a netip.Addr) bool {
 		b := a.As16()
 		a = netip.AddrFrom4([4]byte(b[12:]))
 	}
+	if a.Is6() && !netip.MustParsePrefix("2000::/3").Contains(a) { // nothing else is given out
+		return false
+	}
 	if !a.IsValid() || a.Zone() != "" || !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
 		return false
 	}
@@ -77,8 +80,7 @@ func Public(a netip.Addr) bool {
 		"203.0.113.0/24", "240.0.0.0/4",
 		"168.63.129.16/32", // shows a machine of Azure its own secrets
 		// Those that carry IPv4 addresses in them, or nothing at all.
-		"::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-		"5f00::/16", "fec0::/10",
+		"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 	} {
 		if netip.MustParsePrefix(text).Contains(a) {
 			return false
@@ -114,6 +116,10 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := b.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols { // what follows no deadline would end
+		_ = res.Body.Close()
+		return nil, license.Errorf(license.CodeUnavailable, "have it answer by HTTP", "the server switches to another protocol")
 	}
 	res.Body = &limited{ReadCloser: res.Body, left: mostAnswer}
 	return res, nil

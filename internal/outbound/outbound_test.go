@@ -20,6 +20,7 @@ func TestPublic(t *testing.T) {
 		"100.64.0.1": false, "0.0.0.0": false, "255.255.255.255": false, "224.0.0.1": false, "198.18.0.1": false,
 		"::1": false, "::": false, "fe80::1": false, "fe80::1%eth0": false, "fd00::1": false, "ff02::1": false, "::ffff:10.0.0.1": false,
 		"64:ff9b::a00:1": false, "64:ff9b::101:101": true, "64:ff9b::a9fe:a9fe": false, "168.63.129.16": false, "64:ff9b::a83f:8110": false, "2002:a00:1::1": false, "::10.0.0.1": false, "2001::1": false, "2001:db8::1": false,
+		"::ffff:0:7f00:1": false, "::ffff:0:1.1.1.1": false, "4000::1": false, "1fff::1": false, "3fff:1000::1": true, "3fff::1": false, "2620:fe::fe": true,
 	} {
 		if outbound.Public(netip.MustParseAddr(address)) != want {
 			t.Errorf("%s: public is %v", address, !want)
@@ -34,6 +35,15 @@ func TestClient(t *testing.T) {
 		switch r.URL.Path {
 		case "/away":
 			http.Redirect(w, r, "/", http.StatusFound)
+		case "/switch":
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.Copy(io.Discard, conn) // until the client closes it
+			_ = conn.Close()
 		case "/long":
 			fmt.Fprint(w, strings.Repeat("x", 2<<20))
 		}
@@ -52,6 +62,9 @@ func TestClient(t *testing.T) {
 	res, err := outbound.Client(true).Get(server.URL + "/away")
 	if err != nil || res.StatusCode != http.StatusFound || asked != 1 {
 		t.Errorf("a redirect: %v, %v, %d requests", res, err, asked)
+	}
+	if _, err := outbound.Client(true).Get(server.URL + "/switch"); err == nil { //nolint:bodyclose,noctx // it fails
+		t.Error("another protocol was taken up")
 	}
 	if res, err = outbound.Client(true).Get(server.URL + "/long"); err != nil {
 		t.Fatal(err)

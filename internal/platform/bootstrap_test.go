@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/accounts"
@@ -39,6 +41,30 @@ func TestBootstrap(t *testing.T) {
 		}
 		if _, err := l.signIn(t.Context(), "second@example.com", made.Password); err != nil {
 			t.Error(err)
+		}
+		// A vendor that has another name by now is not made once more.
+		c := l.Store().Client()
+		vendors := func() int { return c.Organization.Query().Where(organization.Vendor(true)).CountX(l.system()) }
+		was := vendors()
+		c.Organization.UpdateOneID(l.first.Organization.ID).SetName("Renamed").ExecX(l.system())
+		if out, err := l.Bootstrap(t.Context(), firstSpec()); err != nil || out.Created || out.Organization.ID != l.first.Organization.ID || vendors() != was {
+			t.Errorf("after the vendor was renamed: %+v, %v, %d vendors instead of %d", out, err, vendors(), was)
+		}
+		// Whoever has the account of an address need not be whom it belongs to.
+		customer, err := l.CreateCustomer(l.vendor(), "", "Shipping")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.join(customer.ID, "carl", property.RoleOwner)
+		carls := firstSpec()
+		carls.Organization, carls.Email = "Renamed", "carl@example.com"
+		_, err = l.Bootstrap(t.Context(), carls)
+		wantCode(t, "an owner who has an account", err, license.CodeConflict)
+		carls.Organization = "New"
+		_, err = l.Bootstrap(t.Context(), carls)
+		wantCode(t, "a vendor of somebody who has an account", err, license.CodeConflict)
+		if vendors() != was {
+			t.Error("a vendor without an owner is left")
 		}
 		for what, change := range map[string]func(*accounts.BootstrapSpec){
 			"no address":     func(s *accounts.BootstrapSpec) { s.Email = "nobody" },

@@ -27,6 +27,18 @@ type box struct {
 
 func (l *lab) box(number uint64, customer string) *box {
 	l.t.Helper()
+	b := l.fresh(number)
+	made, err := l.RegisterContainer(l.vendor(), provision.RegisterSpec{Request: b.request(), Customer: customer})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	b.row = made.Container
+	return b
+}
+
+// fresh makes one that the platform doesn't know.
+func (l *lab) fresh(number uint64) *box {
+	l.t.Helper()
 	b := &box{l: l, path: filepath.Join(l.t.TempDir(), "box"), serial: fmt.Sprintf("130-%d", number)}
 	var err error
 	if b.Container, err = container.Create(b.path, container.Params{
@@ -35,11 +47,6 @@ func (l *lab) box(number uint64, customer string) *box {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { b.Container.Close() })
-	made, err := l.RegisterContainer(l.vendor(), provision.RegisterSpec{Request: b.request(), Customer: customer})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	b.row = made.Container
 	return b
 }
 

@@ -2,6 +2,7 @@ package platform_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,8 @@ func TestEnrollment(t *testing.T) {
 			"an operator":        {l.with(auth.Operator), enrollments.EnrollmentSpec{At: b.place(), Name: "office"}, license.CodeForbidden},
 			"a stranger":         {l.stranger(), enrollments.EnrollmentSpec{At: b.place(), Name: "office"}, license.CodeNotFound},
 			"no name":            {customer, enrollments.EnrollmentSpec{At: b.place()}, license.CodeInvalidInput},
+			"two lines":          {customer, enrollments.EnrollmentSpec{At: b.place(), Name: "off\nice"}, license.CodeInvalidInput},
+			"right to left":      {customer, enrollments.EnrollmentSpec{At: b.place(), Name: "\u202eeciffo"}, license.CodeInvalidInput},
 			"a year":             {customer, enrollments.EnrollmentSpec{At: b.place(), Name: "office", Valid: 8760 * time.Hour}, license.CodeInvalidInput},
 			"a group's backend":  {customer, enrollments.EnrollmentSpec{At: core.Place{Container: made.Containers[0].Serial}, Name: "b1"}, license.CodeInvalidInput},
 			"no place":           {customer, enrollments.EnrollmentSpec{Name: "office"}, license.CodeInvalidInput},
@@ -214,6 +217,40 @@ func TestEnrollmentExpires(t *testing.T) {
 		wantCode(t, "after an hour", err, license.CodeForbidden)
 		if enrollments.StateOf(row) != enrollments.Expired {
 			t.Errorf("it is %s", enrollments.StateOf(row))
+		}
+	})
+}
+
+// A network that swallows packets ends no call: that one waits is no sign of life,
+// and takes the lead from nobody.
+func TestWaitingServerIsNotHeardOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, databases.SQLite(t))
+		made := l.provision()
+		ctx, cancel := context.WithCancel(l.link(made))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := l.Pull(ctx, true, 20*time.Second)
+			ended <- err
+		}()
+		synctest.Wait()
+		if _, err := l.Pull(l.standby(made), true, 0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		for i, leads := range []bool{false, true} {
+			row, err := l.Store().Client().TmrServer.Get(l.vendor(), made.Servers[i].Server.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if silent := time.Since(*row.SeenAt); silent < 10*time.Second || links.ServerStateOf(row) != links.ServerStale || row.Leading != leads {
+				t.Errorf("%s: heard of %s ago, %s, leading %v", row.Name, silent, links.ServerStateOf(row), row.Leading)
+			}
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the call ends with %v", err)
 		}
 	})
 }

@@ -240,7 +240,28 @@ func TestInvitations(t *testing.T) {
 		if err != nil || inv.OrganizationID != customer.ID || token == "" {
 			t.Fatalf("the first of a customer: %+v, %v", inv, err)
 		}
+		// It can be sent again and taken back, as when the address was wrong, by
+		// this vendor's administrators alone.
+		_, err = l.RevokeInvitation(l.stranger(), inv.ID)
+		wantCode(t, "another vendor takes it back", err, license.CodeNotFound)
+		_, err = l.RevokeInvitation(l.with(auth.Operator), inv.ID)
+		wantCode(t, "an operator takes it back", err, license.CodeForbidden)
+		inv, again2, err := l.ResendInvitation(ctx, inv.ID)
+		if err != nil || inv.OrganizationID != customer.ID || again2 == "" || again2 == token {
+			t.Fatalf("the first of a customer again: %+v, %v", inv, err)
+		}
+		if out, err := l.RevokeInvitation(ctx, inv.ID); err != nil || out.RevokedAt == nil {
+			t.Errorf("the first of a customer taken back: %v, %v", out, err)
+		}
+		open, _, err := l.CreateInvitation(ctx, "", first)
+		if err != nil {
+			t.Fatal(err)
+		}
 		l.join(customer.ID, "carl", property.RoleOwner)
+		_, err = l.RevokeInvitation(ctx, open.ID)
+		wantCode(t, "taken back when somebody belongs to the customer", err, license.CodeNotFound)
+		_, _, err = l.ResendInvitation(ctx, open.ID)
+		wantCode(t, "sent again when somebody belongs to the customer", err, license.CodeNotFound)
 		_, _, err = l.CreateInvitation(ctx, "", members.InvitationSpec{Email: "spy@example.com", Role: property.RoleViewer, Organization: customer.ID})
 		wantCode(t, "the second of a customer", err, license.CodeForbidden)
 	})

@@ -240,6 +240,7 @@ func TestPlanRefused(t *testing.T) {
 		}
 		for what, s := range map[string]plans.Spec{
 			"no name":    with(func(s *plans.Spec) { s.Name = "" }),
+			"two lines":  with(func(s *plans.Spec) { s.Name = "Spring\nand more" }),
 			"no place":   with(func(s *plans.Spec) { s.Waves = nil }),
 			"empty wave": with(func(s *plans.Spec) { s.Waves = [][]core.Place{{at}, {}} }),
 			"twice":      with(func(s *plans.Spec) { s.Waves = [][]core.Place{{at}, {at}} }),

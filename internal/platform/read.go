@@ -137,6 +137,26 @@ func (p *Platform) Group(ctx context.Context, idOrSerial string) (*ent.TmrGroup,
 	return g, core.NotFound(err, "TMR group", idOrSerial)
 }
 
+// Firm gives a firm by its global id or its code. Error: CodeNotFound.
+func (p *Platform) Firm(ctx context.Context, idOrCode string) (*ent.Firm, error) {
+	c, err := p.core.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.Firm.Query().Where(core.FirmIs(idOrCode)).Only(ctx)
+	return f, core.NotFound(err, "firm", idOrCode)
+}
+
+// Product gives a product by its global id or its reference. Error: CodeNotFound.
+func (p *Platform) Product(ctx context.Context, idOrReference string) (*ent.Product, error) {
+	c, err := p.core.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Product.Query().Where(core.ProductIs(idOrReference)).Only(ctx)
+	return found, core.NotFound(err, "product", idOrReference)
+}
+
 // Container gives a container by its global id or its serial number. Error:
 // CodeNotFound.
 func (p *Platform) Container(ctx context.Context, idOrSerial string) (*ent.Container, error) {

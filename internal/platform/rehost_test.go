@@ -172,3 +172,28 @@ func TestCopyIsNoticed(t *testing.T) {
 		}
 	})
 }
+
+// TestNewFirmBoundsReplacements: who calls containers lost that aren't comes to
+// an end before the vendor has thought of a rule.
+func TestNewFirmBoundsReplacements(t *testing.T) {
+	l := newLab(t, databases.SQLite(t))
+	made := l.provision()
+	customer := l.customer(made.Group)
+	at := l.box(940, "Shipping Company")
+	l.buy(made.Item.ID, at, 5)
+	for n := range uint64(4) {
+		next := l.fresh(941 + n)
+		if _, err := l.RegisterContainer(customer, provision.RegisterSpec{Request: next.request()}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := l.RehostContainer(customer, at.serial, next.serial, "lost", "")
+		if n == 3 {
+			wantCode(t, "a fourth within a year", err, license.CodeLimitReached)
+			_, err = l.RehostContainer(l.vendor(), at.serial, next.serial, "lost", "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = next
+	}
+}

@@ -53,8 +53,19 @@ func TestOrganizations(t *testing.T) {
 			t.Fatalf("%+v, %v", out, err)
 		}
 		wantSignal(t, "a choice", told)
-		_, err = l.UpdateOrganization(l.as(carl), made.ID, 1, tenants.OrganizationChange{Name: new("X")})
+		_, err = l.UpdateOrganization(l.as(carl), made.ID, 1, tenants.OrganizationChange{UserVisibility: &all})
 		wantCode(t, "an old revision", err, license.CodeConflict)
+		// A vendor orders by its customers' names: none gets another's orders, and a
+		// name that is taken is answered like any.
+		if _, err := l.CreateCustomer(l.vendor(), "", "Competitor"); err != nil {
+			t.Fatal(err)
+		}
+		_, free := l.UpdateOrganization(l.as(carl), made.ID, 2, tenants.OrganizationChange{Name: new("Nobody")})
+		_, taken := l.UpdateOrganization(l.as(carl), made.ID, 2, tenants.OrganizationChange{Name: new("Competitor")})
+		wantCode(t, "a customer renames itself", free, license.CodeForbidden)
+		if taken == nil || taken.Error() != free.Error() {
+			t.Errorf("a customer finds out who else there is: %v", taken)
+		}
 		if out, err := l.UpdateOrganization(l.vendor(), made.ID, 2, tenants.OrganizationChange{Name: new("Shipping Company")}); err != nil || out.Name != "Shipping Company" {
 			t.Errorf("the vendor renames: %+v, %v", out, err)
 		}

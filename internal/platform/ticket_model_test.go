@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tickets"
+	"github.com/quorate/quorate/internal/store"
 )
 
 // TestTicketIsNeverOverdrawn: whoever activates and returns at the same time, and
@@ -72,7 +73,7 @@ func TestTicketIsNeverOverdrawn(t *testing.T) {
 						case license.CodeTicketUsedUp:
 							usedUp = true
 						default:
-							t.Errorf("%v", err)
+							t.Errorf("%v: %v", err, store.Away(err))
 						}
 						mu.Unlock()
 					}

@@ -3,11 +3,13 @@ package platform_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
@@ -15,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/tickets"
+	"github.com/quorate/quorate/internal/ratelimit"
 )
 
 // sale is a vendor with a TMR group and two containers of one customer, and
@@ -284,13 +287,56 @@ func TestTicketOfNobodyIsClaimed(t *testing.T) {
 		_, err := s.ActivateTicket(s.rest, s.part(code, s.one.place(), 1))
 		wantCode(t, "at another's container", err, license.CodeNotFound)
 		s.activate(s.rest, s.part(code, s.other.place(), 1))
+		s.activate(s.rest, s.part(code, s.other.place(), 1))
+		told := l.Store().Client().AuditEntry.Query().Where(auditentry.Action("ticket.claimed"), auditentry.Target(row.ID)).AllX(l.vendor())
+		if len(told) != 1 || told[0].After["customer"] != *s.other.row.CustomerID || told[0].After["by"] != "Fiona Ferry" {
+			t.Errorf("the vendor's log: %+v", told)
+		}
 		_, err = s.TicketByCode(s.buyer, code)
 		wantCode(t, "after it was claimed", err, license.CodeNotFound)
 		_, err = s.ActivateTicket(s.vendor(), s.part(code, s.one.place(), 1))
 		wantCode(t, "the vendor, at another customer's", err, license.CodeInvalidInput)
 		got, err := s.Store().Client().Ticket.Query().WithLines().Only(s.rest)
-		if err != nil || got.CustomerID == nil || *got.CustomerID != *s.other.row.CustomerID || len(got.Edges.Lines) != 1 || got.Edges.Lines[0].Activated != 1 {
+		if err != nil || got.CustomerID == nil || *got.CustomerID != *s.other.row.CustomerID || len(got.Edges.Lines) != 1 || got.Edges.Lines[0].Activated != 2 {
 			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// TestTicketOfNobodyIsClaimedOnce: of two customers that come at the same moment
+// one has it, and the other is told what everybody is.
+func TestTicketOfNobodyIsClaimedOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		s := newSale(l)
+		for range 8 {
+			row, code := s.ticket(5, func(spec *tickets.TicketSpec) { spec.Customer = "" })
+			asked := []struct {
+				who context.Context
+				at  *box
+			}{{s.buyer, s.one}, {s.rest, s.other}, {s.buyer, s.two}}
+			errs := make([]error, len(asked))
+			var all sync.WaitGroup
+			for i, a := range asked {
+				all.Go(func() { _, errs[i] = s.ActivateTicket(a.who, s.part(code, a.at.place(), 3)) })
+			}
+			all.Wait()
+			won := 0
+			for i, err := range errs {
+				switch license.CodeOf(err) {
+				case "":
+					won++
+				case license.CodeNotFound:
+					if err.Error() != "there is no ticket of this code: compare it with the ticket, or ask the vendor" {
+						t.Errorf("%d: %v", i, err)
+					}
+				case license.CodeTicketUsedUp: // by his colleague
+				default:
+					t.Errorf("%d: %v", i, err)
+				}
+			}
+			if won != 1 || s.activated(row.ID) != 3 {
+				t.Errorf("%d have it, %d activated: %v", won, s.activated(row.ID), errs)
+			}
 		}
 	})
 }
@@ -302,9 +348,12 @@ func TestTicketCodesCannotBeTriedOut(t *testing.T) {
 		s := newSale(l)
 		_, code := s.ticket(5)
 		_, wrong := s.ticket(5, func(spec *tickets.TicketSpec) { spec.Customer = "Ferry Company" })
-		for range 20 {
+		for n := range 20 {
 			_, err := s.TicketByCode(s.buyer, wrong)
 			wantCode(t, "a wrong code", err, license.CodeNotFound)
+			if _, err := s.TicketByCode(s.buyer, code); n < 19 && err != nil { // makes none of the wrong ones forgotten
+				t.Errorf("the right one after %d: %v", n+1, err)
+			}
 		}
 		_, err := s.TicketByCode(s.buyer, code)
 		wantCode(t, "after twenty", err, license.CodeThrottled)
@@ -312,8 +361,21 @@ func TestTicketCodesCannotBeTriedOut(t *testing.T) {
 			t.Errorf("somebody else: %v", err)
 		}
 		time.Sleep(time.Minute)
-		if _, err := s.TicketByCode(s.buyer, code); err != nil {
-			t.Errorf("after the pause: %v", err)
+		var all sync.WaitGroup
+		for range 60 { // right ones, at the same time
+			all.Go(func() {
+				if _, err := s.TicketByCode(s.buyer, code); err != nil {
+					t.Errorf("after the pause: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		_, err = s.TicketByCode(s.buyer, wrong)
+		wantCode(t, "one more", err, license.CodeNotFound)
+		_, err = s.TicketByCode(s.buyer, wrong)
+		wantCode(t, "two more", err, license.CodeThrottled)
+		if n := ratelimit.RetryAfter(err); n < 59 || n > 60 {
+			t.Errorf("it says to wait %d s", n)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
@@ -27,6 +28,9 @@ func TestTicketReturns(t *testing.T) {
 		}
 		_, err := back(s.buyer, a.ID, 1)
 		wantCode(t, "before it is rolled out", err, license.CodeConflict)
+		if !strings.Contains(err.Error(), "rolled out first (by files: hand in the receipts)") {
+			t.Errorf("it doesn't say what to do: %v", err)
+		}
 		l.buy(s.made.Item.ID, s.one, 2)
 		s.one.roll()
 		_, err = back(s.buyer, a.ID, 7)
@@ -73,6 +77,13 @@ func TestTicketReturns(t *testing.T) {
 		}
 		if moved == nil || moved.Quantity != 2 || *moved.ContainerID != s.two.row.ID || s.activated(row.ID) != 3 || s.two.quantity() != 2 {
 			t.Fatalf("%+v, %d activated", moved, s.activated(row.ID))
+		}
+		said := false
+		for _, e := range s.Store().Client().AuditEntry.Query().Where(auditentry.Action("transfer.confirm")).AllX(s.system()) {
+			said = said || e.After["activation"] == moved.ID && e.After["order"] == moved.OrderID
+		}
+		if !said {
+			t.Error("the audit log doesn't tell what the move became")
 		}
 		_, err = back(s.vendor(), a.ID, 2)
 		wantCode(t, "what was moved", err, license.CodeConflict)

@@ -201,6 +201,14 @@ func TestLimits(t *testing.T) {
 		}
 		_, err = l.MoveLicenses(l.with(auth.Administrator), r)
 		wantCode(t, "the vendor's administrator", err, license.CodeLimitReached)
+		scopes, err := auth.ParseScopes([]string{"ORDER", "RUN_ROLLOUTS", "PROVISION"}) // an administrator can make such a token
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := l.owner
+		token.Kind, token.Scopes = auth.KindToken, scopes
+		_, err = l.MoveLicenses(l.as(token), r)
+		wantCode(t, "an owner's token with scopes", err, license.CodeLimitReached)
 		if _, err := l.MoveLicenses(l.vendor(), r); err != nil {
 			t.Errorf("the vendor's owner: %v", err)
 		}

@@ -1,6 +1,8 @@
 package platform_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/webhooks"
+	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/webhook"
 )
 
@@ -117,6 +120,46 @@ func TestWebhookWorkerDies(t *testing.T) {
 	})
 }
 
+// TestWebhookPatienceOfQuietEndpoints: what failed long ago, and had nothing to
+// be told since, is tried for five days again.
+func TestWebhookPatienceOfQuietEndpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHooks(newLab(t, databases.SQLite(t)))
+		id := h.create(webhooks.EndpointSpec{}).Endpoint.ID
+		h.to.answer = func(received) webhook.Result { return webhook.Result{Status: 503} }
+		tryAll := func() {
+			for {
+				var due *time.Time
+				for _, d := range h.deliveries(id) {
+					if d.DueAt != nil {
+						due = d.DueAt
+					}
+				}
+				if due == nil {
+					return
+				}
+				time.Sleep(time.Until(*due) + time.Second)
+				h.deliver(id)
+			}
+		}
+		h.emit(1)
+		tryAll()
+		time.Sleep(20 * 24 * time.Hour)
+		h.emit(1)
+		h.deliver(id)
+		if e := h.find(id); e.DisabledAt != nil || e.FailingSince == nil || time.Since(*e.FailingSince) > time.Minute {
+			t.Errorf("after one failure: %+v", e)
+		}
+		time.Sleep(2 * 24 * time.Hour)
+		h.emit(1)
+		time.Sleep(3 * 24 * time.Hour)
+		h.deliver(id)
+		if h.find(id).DisabledAt == nil {
+			t.Error("five days of failures later it isn't disabled")
+		}
+	})
+}
+
 // TestWebhookPatience: ten attempts in about three days, then the delivery has
 // failed; five days of failures, then the endpoint is disabled.
 func TestWebhookPatience(t *testing.T) {
@@ -215,6 +258,57 @@ func TestWebhookReplay(t *testing.T) {
 		}
 		if got := h.states(id); !slices.Equal(got, []property.DeliveryState{"FAILED", "FAILED", "DELIVERED", "DELIVERED", "DELIVERED"}) {
 			t.Errorf("%v", got)
+		}
+	})
+}
+
+// TestWebhookBacklog: what waits for one endpoint costs the others nothing, nor
+// itself when it is reached again.
+func TestWebhookBacklog(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		h := newHooks(l)
+		down, up := h.create(webhooks.EndpointSpec{Events: []string{"order.created"}}).Endpoint.ID, h.create(webhooks.EndpointSpec{Events: []string{"ticket.created"}}).Endpoint.ID
+		h.emit(1)
+		fastest := func(endpoint string) time.Duration {
+			least := time.Hour
+			for range 5 {
+				began := time.Now()
+				h.deliver(endpoint)
+				least = min(least, time.Since(began))
+			}
+			return least
+		}
+		before := fastest(up)
+		if err := h.Store().WithTx(h.system(), func(tx *store.Tx) error {
+			for _, statement := range []string{
+				fmt.Sprintf(`INSERT INTO webhook_deliveries (id, created_at, state, attempt, due_at, replay, replayed, organization_id, webhook_endpoint_id, webhook_event_id)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+SELECT 'whd_' || n.i, d.created_at, CASE WHEN i %% 2 = 0 THEN 'PENDING' ELSE 'DELIVERED' END, 1, CASE WHEN i %% 2 = 0 THEN d.due_at END, d.replay, d.replayed,
+d.organization_id, CASE WHEN i %% 2 = 0 THEN d.webhook_endpoint_id ELSE '%s' END, d.webhook_event_id FROM webhook_deliveries d, n`, up),
+				`ANALYZE webhook_deliveries`,
+			} {
+				if _, err := tx.SQL().ExecContext(h.system(), statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if after := fastest(up); after > 5*before+2*time.Millisecond {
+			t.Errorf("with a backlog of another endpoint it takes %s instead of %s", after, before)
+		}
+		stop, cancel := context.WithCancel(t.Context())
+		began, sent := time.Now(), 0
+		h.to.set(func(received) webhook.Result {
+			if sent++; sent == 20 {
+				cancel()
+			}
+			return webhook.Result{Status: 200}
+		})
+		_ = h.DeliverWebhooks(stop, down)
+		if each := time.Since(began) / 20; sent != 20 || each > 20*before+10*time.Millisecond {
+			t.Errorf("%d messages of a backlog, each took %s where looking for one takes %s", sent, each, before)
 		}
 	})
 }

@@ -32,6 +32,8 @@ func (s *Sessions) Endpoints() map[string]httpd.Endpoint {
 		"GET /auth/oidc/callback":      s.arrive,
 		"POST /auth/invitation":        s.invitation,
 		"POST /auth/invitation/accept": s.accept,
+		"POST /auth/reset":             s.reset,
+		"POST /auth/reset/end":         s.endReset,
 	}
 }
 
@@ -64,13 +66,14 @@ func (s *Sessions) code(r *http.Request) (httpd.Reply, error) {
 	return s.enter(ctx, claim)
 }
 
-// enter starts a session, or replaces the present one.
+// enter starts a session, or replaces the present one, which stays where the claim
+// can't come in, as at an organization that takes no passwords.
 func (s *Sessions) enter(ctx context.Context, c signin.Claim) (httpd.Reply, error) {
-	now := time.Now()
-	if err := s.keep(ctx, c, now, now.Add(Lifetime), false); err != nil {
-		return httpd.Reply{}, err
-	}
 	m, err := s.memberOf(ctx, c)
+	if err == nil {
+		now := time.Now()
+		err = s.keep(ctx, c, now, now.Add(Lifetime), false)
+	}
 	return httpd.Reply{Body: memberBody{m}}, err
 }
 
@@ -255,6 +258,8 @@ func (s *Sessions) end(r *http.Request) (httpd.Reply, error) {
 	}
 	switch {
 	case err != nil:
+	case in.ID == "" && !in.Others:
+		err = license.Errorf(license.CodeInvalidInput, "name a session, or say others", "no session is named")
 	case in.Others:
 		err = s.store.EndOthers(r.Context(), c.Key(), s.manager.Token(r.Context()))
 	default:
@@ -274,8 +279,19 @@ func (s *Sessions) offers(r *http.Request) (httpd.Reply, error) {
 	return httpd.Reply{Body: map[string]any{"providers": all}}, err
 }
 
+// voyageName is the name and the path of the cookie. As with the session's no page
+// of a sibling domain can plant one where it is secure: whoever could would have
+// the browser signed in as somebody else.
+func (s *Sessions) voyageName() (name, path string) {
+	if s.secure {
+		return "__Host-quorate_oidc", "/"
+	}
+	return "quorate_oidc", "/auth/oidc/"
+}
+
 func (s *Sessions) voyageCookie(value string) *http.Cookie {
-	c := &http.Cookie{Name: "quorate_oidc", Value: value, Path: "/auth/oidc/", HttpOnly: true, Secure: s.secure,
+	name, path := s.voyageName()
+	c := &http.Cookie{Name: name, Value: value, Path: path, HttpOnly: true, Secure: s.secure,
 		SameSite: http.SameSiteLaxMode, MaxAge: int(signin.VoyageTime / time.Second)}
 	if value == "" {
 		c.MaxAge = -1
@@ -297,7 +313,8 @@ func (s *Sessions) depart(r *http.Request) (httpd.Reply, error) {
 func (s *Sessions) arrive(r *http.Request) (httpd.Reply, error) {
 	q := r.URL.Query()
 	kept := ""
-	if c, err := r.Cookie("quorate_oidc"); err == nil {
+	name, _ := s.voyageName()
+	if c, err := r.Cookie(name); err == nil {
 		kept = c.Value
 	}
 	claim, to, err := s.people.Arrive(r.Context(), signin.Arrival{Kept: kept, State: q.Get("state"), Code: q.Get("code"),

@@ -44,12 +44,12 @@ func (s *Sessions) accept(r *http.Request) (httpd.Reply, error) {
 	if err != nil {
 		return httpd.Reply{}, err
 	}
-	if by != nil && by.User == c.User {
-		if err := s.renew(r.Context(), c); err != nil {
-			return httpd.Reply{}, err
-		}
-		m, err := s.memberOf(r.Context(), c)
-		return httpd.Reply{Body: memberBody{m}}, err
+	if by == nil || by.User != c.User {
+		return s.enter(r.Context(), c)
 	}
-	return s.enter(r.Context(), c)
+	m, err := s.memberOf(r.Context(), c)
+	if err == nil {
+		err = s.renew(r.Context(), c)
+	}
+	return httpd.Reply{Body: memberBody{m}}, err
 }

@@ -63,5 +63,15 @@ func TestInvitation(t *testing.T) {
 
 		again := l.invite(other.ID, "nina@example.com", property.RoleOwner, time.Hour)
 		want(t, "a member already", accept(b, again, "", ""), 409, license.CodeConflict)
+
+		// Where passwords don't count he is a member, and his session stays as it is.
+		strict := l.organization("Strict")
+		l.client().IdentityProvider.Create().SetOrganizationID(strict.ID).SetName("Company").SetIssuer("https://id.example.com").SetClientID("q").
+			SetDomains([]string{}).SetEnforced(true).ExecX(l.system())
+		want(t, "an organization that takes no passwords", accept(b, l.invite(strict.ID, "nina@example.com", property.RoleViewer, time.Hour), "", ""), 401, license.CodeUnauthenticated)
+		if !l.client().Member.Query().Where(member.OrganizationID(strict.ID)).ExistX(l.system()) {
+			t.Error("no member of it")
+		}
+		b.wantWho("goes on where it was", other.ID+" "+theirs.ID+" OWNER")
 	})
 }

@@ -70,7 +70,7 @@ type lab struct {
 	server *httptest.Server
 	log    *journal
 	as     *session.Sessions
-	api    http.Handler // asked for what is streamed; nil: nobody asks
+	api    http.Handler // asked for what is streamed, or has X-Api; nil: nobody asks
 }
 
 // serveStreams serves the API itself to whoever asks for streams.
@@ -86,7 +86,8 @@ func onBoth(t *testing.T, test func(t *testing.T, l *lab)) {
 // newLab serves the sign-in endpoints, and at /graphql who asks.
 func newLab(t *testing.T, dsn string, secure bool) *lab {
 	t.Helper()
-	st, err := store.Open(t.Context(), dsn)
+	l := &lab{t: t, log: &journal{}}
+	st, err := store.Open(t.Context(), dsn, store.Logged(slog.New(slog.NewTextHandler(l.log, nil))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,6 @@ func newLab(t *testing.T, dsn string, secure bool) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, log: &journal{}}
 	bus := event.NewLocal()
 	t.Cleanup(func() { _ = bus.Close() })
 	l.Platform, err = platform.New(platform.Config{Store: st, Bus: bus, Keys: keys, Jobs: noJobs{}, PrivateNetworks: true,
@@ -111,7 +111,7 @@ func newLab(t *testing.T, dsn string, secure bool) *lab {
 	server, err := httpd.New(httpd.Config{
 		Sessions: sessions, Auth: sessions.Endpoints(), TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		GraphQL: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Upgrade") != "" || r.Header.Get("Accept") == "text/event-stream" {
+			if r.Header.Get("Upgrade") != "" || r.Header.Get("Accept") == "text/event-stream" || r.Header.Get("X-Api") != "" {
 				l.api.ServeHTTP(w, r)
 				return
 			}

@@ -241,6 +241,17 @@ func TestProviderRights(t *testing.T) {
 				t.Errorf("%s: %v", role, err)
 			}
 		}
+		// A token that may not do all that owners may could come in as an owner.
+		for _, names := range [][]string{{"MANAGE_MEMBERS"}, {"MANAGE_MEMBERS", "MANAGE_KEYS"}} {
+			scopes, err := auth.ParseScopes(names)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := auth.With(t.Context(), auth.Principal{Kind: auth.KindToken, ID: "tok_x", Organization: l.first.Organization.ID, Role: auth.Owner, Scopes: scopes})
+			if _, err := l.CreateIdentityProvider(ctx, "", spec); license.CodeOf(err) != license.CodeForbidden {
+				t.Errorf("an owner's token for %v: %v", names, err)
+			}
+		}
 		for what, c := range map[string]struct {
 			code license.Code
 			spec signin.ProviderSpec

@@ -130,9 +130,23 @@ func (b *browser) byProvider(id, login string) string {
 	return back.Header.Get("Location")
 }
 
+// memberships are the names of the organizations that the API tells of.
+func (b *browser) memberships() string {
+	b.l.t.Helper()
+	out := ""
+	data, _ := b.ask("POST", "/graphql", object{"query": "{ viewer { memberships { organization { name } } } }"}, "X-Api", "1").body["data"].(object)
+	viewer, _ := data["viewer"].(object)
+	all, _ := viewer["memberships"].([]any)
+	for _, m := range all {
+		out += m.(object)["organization"].(object)["name"].(string) + " "
+	}
+	return out
+}
+
 // TestIdentityProvider: signing in by a real provider, with its forms.
 func TestIdentityProvider(t *testing.T) {
 	l := newLab(t, databases.SQLite(t), false)
+	l.serveStreams()
 	home := l.first.Organization.ID
 	issuer := realProvider(t, l.server.URL+"/auth/oidc/callback")
 	operator := property.RoleOperator
@@ -166,12 +180,18 @@ func TestIdentityProvider(t *testing.T) {
 	if all := b.ask("GET", "/auth/organizations", nil).body["organizations"].([]any); len(all) != 1 {
 		t.Errorf("may act for %v", all)
 	}
+	if got := b.memberships(); got != "Charts " {
+		t.Errorf("the API tells of the organizations %s", got)
+	}
 	want(t, "another organization", b.post("/auth/organization", object{"organization": other.ID}), 404, license.CodeNotFound)
 	if got := b.ask("POST", "/graphql", object{}, "Quorate-Organization", other.ID); got.status != 404 || got.who != "" {
 		t.Errorf("another organization by header: %+v", got)
 	}
 	byPassword := l.browser("password")
 	byPassword.signIn(email, password)
+	if got := byPassword.memberships(); got != "Charts Else " {
+		t.Errorf("by password the API tells of the organizations %s", got)
+	}
 	for path, in := range map[string]object{"/auth/account": {"name": "x"}, "/auth/password": {"present": password, "password": "a new long password"},
 		"/auth/second/begin": {"password": password}, "/auth/second/end": {"password": password, "code": "1"}} {
 		want(t, path, b.post(path, in), 403, license.CodeForbidden)
@@ -223,9 +243,31 @@ func TestIdentityProvider(t *testing.T) {
 	}
 	want(t, "the owner's password", l.browser("x").signIn(email, password), 200, "")
 
+	// Owners whose accounts only the provider opens keep it while there is no other.
+	w := l.browser("joins")
+	idp, err = l.UpdateIdentityProvider(l.owner(), idp.ID, idp.Revision, signin.ProviderSpec{Name: "Company", Issuer: issuer, ClientID: "quorate",
+		Domains: []string{"example.com"}, JoinRole: &operator})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.byProvider(idp.ID, "wanda")
+	wanda := l.client().Member.Query().Where(member.OrganizationID(home), member.Email("wanda@example.com")).OnlyX(l.system())
+	l.client().Member.UpdateOne(wanda).SetRole(property.RoleOwner).ExecX(l.system())
+	l.client().Member.UpdateOneID(l.first.Owner.ID).SetRole(property.RoleViewer).ExecX(l.system())
+	if err := l.DeleteIdentityProvider(l.owner(), idp.ID); license.CodeOf(err) != license.CodeConflict {
+		t.Errorf("nobody can sign in as an owner any more: %v", err)
+	}
+	w.wantWho("the owner by the provider", home+" "+wanda.ID+" OWNER")
+	spare := l.provider(signin.ProviderSpec{Name: "Spare", Issuer: newForger(t).URL, ClientID: "quorate"})
+	if err := l.DeleteIdentityProvider(l.owner(), spare.ID); err != nil {
+		t.Errorf("a provider that opens no owner's account: %v", err)
+	}
+	l.client().Member.UpdateOneID(l.first.Owner.ID).SetRole(property.RoleOwner).ExecX(l.system())
+
 	if err := l.DeleteIdentityProvider(l.owner(), idp.ID); err != nil {
 		t.Fatal(err)
 	}
+	w.wantWho("after the provider was deleted", "")
 	p.wantWho("after the provider was deleted", "")
 	b.wantWho("after the provider was deleted", "")
 }

@@ -33,10 +33,6 @@ const (
 	CodeTime = 5 * time.Minute
 )
 
-// OrganizationHeader names the organization that a request of a browser is for,
-// where it is another than the session's.
-const OrganizationHeader = "Quorate-Organization"
-
 // What is kept in a session. While a code is asked for there is waitingKey, and
 // nobody is signed in.
 const (
@@ -126,7 +122,7 @@ func visitOf(r *http.Request) *store.Visit {
 
 func (s *Sessions) identify(r *http.Request) (context.Context, error) {
 	ctx := r.Context()
-	wanted := r.Header.Get(OrganizationHeader)
+	wanted := r.Header.Get(httpd.OrganizationHeader)
 	if header := r.Header.Get("Authorization"); header != "" {
 		p, err := s.Authenticate(ctx, header)
 		if err == nil && wanted != "" && wanted != p.Organization {
@@ -287,8 +283,7 @@ func (s *Sessions) member(ctx context.Context, p auth.Principal, provider string
 	}, nil
 }
 
-// refuse answers in the form of a GraphQL error, which every client of the API
-// can read.
+// refuse answers in the form that the endpoint has for errors.
 func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	public := license.Public(err)
 	status := http.StatusInternalServerError
@@ -300,15 +295,23 @@ func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusForbidden
 	case license.CodeNotFound:
 		status = http.StatusNotFound
+	case license.CodeUnavailable:
+		status = http.StatusServiceUnavailable
 	default:
 		if r.Context().Err() == nil {
 			s.log.ErrorContext(r.Context(), "who asks is not known", "err", err)
 		}
 	}
+	if r.URL.Path != "/graphql" {
+		httpd.WriteError(w, err)
+		return
+	}
+	extensions := map[string]any{"code": public.Code, "fix": public.Fix}
+	if id := w.Header().Get(httpd.RequestIDHeader); id != "" {
+		extensions["requestId"] = id
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{
-		"message": public.Message, "extensions": map[string]any{"code": public.Code, "fix": public.Fix},
-	}}})
+	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{"message": public.Message, "extensions": extensions}}})
 }

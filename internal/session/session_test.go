@@ -11,8 +11,10 @@ import (
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/user"
+	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/accounts"
+	"github.com/quorate/quorate/internal/platform/signin"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -74,6 +76,16 @@ func TestCookie(t *testing.T) {
 		if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" ||
 			strings.HasPrefix(c.Name, "__Host-") != secure || time.Until(c.Expires) < 29*24*time.Hour {
 			t.Errorf("secure %v: %+v", secure, c)
+		}
+		idp := l.provider(signin.ProviderSpec{Name: "Forger", Issuer: newForger(t).URL, ClientID: "quorate"})
+		w = httptest.NewRecorder()
+		l.server.Config.Handler.ServeHTTP(w, httptest.NewRequest("GET", "http://quorate.test/auth/oidc/start?provider="+idp.ID, nil))
+		if all = w.Result().Cookies(); len(all) != 1 {
+			t.Fatalf("%d cookies on the way to a provider: %s", len(all), w.Body)
+		}
+		if c := all[0]; !c.HttpOnly || c.Secure != secure || c.Domain != "" || strings.HasPrefix(c.Name, "__Host-") != secure ||
+			secure && c.Path != "/" || c.MaxAge != int(signin.VoyageTime/time.Second) {
+			t.Errorf("on the way to a provider, secure %v: %+v", secure, c)
 		}
 	}
 }
@@ -217,6 +229,7 @@ func TestATokenGoesBeforeTheCookie(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
+	want(t, "for another organization", b.ask("GET", "/auth/session", nil, "Authorization", "Bearer "+token, "Quorate-Organization", "org_else"), 403, license.CodeForbidden)
 	if got := b.ask("POST", "/graphql", object{}, "Authorization", "Bearer "+token, "Quorate-Organization", "org_else"); got.status != 403 {
 		t.Errorf("for another organization: %+v", got)
 	}
@@ -228,6 +241,11 @@ func TestATokenGoesBeforeTheCookie(t *testing.T) {
 		if got.status != 401 || got.header.Get("WWW-Authenticate") != "Bearer" || got.who != "" {
 			t.Errorf("%q: %+v", header, got)
 		}
+		all, _ := got.body["errors"].([]any)
+		if len(all) != 1 || all[0].(object)["extensions"].(object)["requestId"] != got.header.Get(httpd.RequestIDHeader) {
+			t.Errorf("%q: no GraphQL error, or none of the request: %v", header, got.body)
+		}
+		want(t, "beside the API", b.ask("GET", "/auth/session", nil, "Authorization", header), 401, license.CodeUnauthenticated)
 	}
 	if text := l.log.take(); text != "" {
 		t.Errorf("a caller's mistake is logged: %s", text)
@@ -263,7 +281,10 @@ func TestAccount(t *testing.T) {
 		}
 	}
 	b.signIn(email, password)
-	want(t, "no name", b.post("/auth/account", object{"name": "  "}), 400, license.CodeInvalidInput)
+	for _, name := range []string{"  ", "two\nlines", "\x1b[2J"} {
+		want(t, fmt.Sprintf("the name %q", name), b.post("/auth/account", object{"name": name}), 400, license.CodeInvalidInput)
+	}
+	want(t, "no session", b.post("/auth/sessions/end", object{}), 400, license.CodeInvalidInput)
 	want(t, "a name", b.post("/auth/account", object{"name": "Olga Ohm"}), 204, "")
 	if a := b.ask("GET", "/auth/account", nil).body["account"].(object); a["name"] != "Olga Ohm" || a["email"] != email || a["secondFactor"] != false {
 		t.Errorf("account %v", a)

@@ -117,7 +117,7 @@ func guardMutation(ctx context.Context, p auth.Principal, mutation ent.Mutation)
 	if err != nil {
 		return err
 	}
-	if err := guardEdges(ctx, m); err != nil {
+	if err := guardEdges(ctx, rule, m); err != nil {
 		return err
 	}
 	if m.Op().Is(ent.OpCreate) {
@@ -146,16 +146,19 @@ func guardOwner(ctx context.Context, p auth.Principal, rule ownership, m guarded
 		if !ok {
 			return nil
 		}
-		return visibleTarget(ctx, m.Client(), "customer", fmt.Sprint(customer))
+		_, err := visibleTarget(ctx, m.Client(), "customer", fmt.Sprint(customer))
+		return err
 	case rule == shared && is("customer_id", p.Organization) && is("vendor_id", p.Provider):
 		return nil
 	}
 	return foreign(m.Type())
 }
 
-// guardEdges checks the rows that a row is tied to. An edge is set on the side
-// that has its column; through the other side a foreign row could be moved.
-func guardEdges(ctx context.Context, m guarded) error {
+// guardEdges checks the rows that a row is tied to: they must be visible, and the
+// same vendor's, for who is a vendor and another one's customer sees rows of both.
+// An edge is set on the side that has its column; through the other side a
+// foreign row could be moved.
+func guardEdges(ctx context.Context, rule ownership, m guarded) error {
 	if len(m.RemovedEdges()) > 0 {
 		return fmt.Errorf("%s: edges are changed from the side that has the column", m.Type())
 	}
@@ -176,58 +179,79 @@ func guardEdges(ctx context.Context, m guarded) error {
 			}
 			continue // guardOwner
 		}
-		if err := visibleTarget(ctx, m.Client(), edge, fmt.Sprint(id)); err != nil {
+		vendor, err := visibleTarget(ctx, m.Client(), edge, fmt.Sprint(id))
+		if err != nil {
 			return err
+		}
+		if vendor == "" || rule != shared && rule != catalog {
+			continue
+		}
+		if !m.Op().Is(ent.OpCreate) {
+			m.WhereP(func(s *sql.Selector) { s.Where(sql.EQ(s.C("vendor_id"), vendor)) })
+		} else if of, ok := m.Field("vendor_id"); !ok || of != vendor {
+			return foreign(edge)
 		}
 	}
 	return nil
 }
 
-// visibleTarget looks under the guard for the row that an edge leads to. An
-// edge that is not listed leads nowhere.
-func visibleTarget(ctx context.Context, c *ent.Client, edge, id string) error {
+// visibleTarget looks under the guard for the row that an edge leads to, and
+// gives its vendor; "" where it is an organization's alone. An edge that is not
+// listed leads nowhere.
+func visibleTarget(ctx context.Context, c *ent.Client, edge, id string) (vendor string, err error) {
 	var there bool
-	var err error
 	switch edge {
 	case "customer":
 		there, err = c.Organization.Query().Where(organization.ID(id)).Exist(ctx)
-	case "firm":
-		there, err = c.Firm.Query().Where(firm.ID(id)).Exist(ctx)
-	case "product":
-		there, err = c.Product.Query().Where(product.ID(id)).Exist(ctx)
-	case "item":
-		there, err = c.Item.Query().Where(item.ID(id)).Exist(ctx)
-	case "container":
-		there, err = c.Container.Query().Where(container.ID(id)).Exist(ctx)
-	case "tmr_group":
-		there, err = c.TmrGroup.Query().Where(tmrgroup.ID(id)).Exist(ctx)
-	case "rollout":
-		there, err = c.Rollout.Query().Where(rollout.ID(id)).Exist(ctx)
-	case "order":
-		there, err = c.Order.Query().Where(order.ID(id)).Exist(ctx)
 	case "member":
 		there, err = c.Member.Query().Where(member.ID(id)).Exist(ctx)
 	case "member_group":
 		there, err = c.MemberGroup.Query().Where(membergroup.ID(id)).Exist(ctx)
-	case "ticket":
-		there, err = c.Ticket.Query().Where(ticket.ID(id)).Exist(ctx)
-	case "ticket_line":
-		there, err = c.TicketLine.Query().Where(ticketline.ID(id)).Exist(ctx)
-	case "ticket_activation":
-		there, err = c.TicketActivation.Query().Where(ticketactivation.ID(id)).Exist(ctx)
-	case "tmr_server":
-		there, err = c.TmrServer.Query().Where(tmrserver.ID(id)).Exist(ctx)
-	case "rollout_plan":
-		there, err = c.RolloutPlan.Query().Where(rolloutplan.ID(id)).Exist(ctx)
 	case "webhook_endpoint":
 		there, err = c.WebhookEndpoint.Query().Where(webhookendpoint.ID(id)).Exist(ctx)
 	case "webhook_event":
 		there, err = c.WebhookEvent.Query().Where(webhookevent.ID(id)).Exist(ctx)
+	default:
+		if vendor, err = vendorOf(ctx, c, edge, id); ent.IsNotFound(err) {
+			return "", foreign(edge)
+		}
+		return vendor, err
 	}
 	if err == nil && !there {
-		return foreign(edge)
+		return "", foreign(edge)
 	}
-	return err
+	return "", err
+}
+
+// vendorOf gives the vendor of a row that is visible; else it is not found.
+func vendorOf(ctx context.Context, c *ent.Client, edge, id string) (string, error) {
+	switch edge {
+	case "firm":
+		return c.Firm.Query().Where(firm.ID(id)).Select(firm.FieldVendorID).String(ctx)
+	case "product":
+		return c.Product.Query().Where(product.ID(id)).Select(product.FieldVendorID).String(ctx)
+	case "item":
+		return c.Item.Query().Where(item.ID(id)).Select(item.FieldVendorID).String(ctx)
+	case "container":
+		return c.Container.Query().Where(container.ID(id)).Select(container.FieldVendorID).String(ctx)
+	case "tmr_group":
+		return c.TmrGroup.Query().Where(tmrgroup.ID(id)).Select(tmrgroup.FieldVendorID).String(ctx)
+	case "rollout":
+		return c.Rollout.Query().Where(rollout.ID(id)).Select(rollout.FieldVendorID).String(ctx)
+	case "order":
+		return c.Order.Query().Where(order.ID(id)).Select(order.FieldVendorID).String(ctx)
+	case "ticket":
+		return c.Ticket.Query().Where(ticket.ID(id)).Select(ticket.FieldVendorID).String(ctx)
+	case "ticket_line":
+		return c.TicketLine.Query().Where(ticketline.ID(id)).Select(ticketline.FieldVendorID).String(ctx)
+	case "ticket_activation":
+		return c.TicketActivation.Query().Where(ticketactivation.ID(id)).Select(ticketactivation.FieldVendorID).String(ctx)
+	case "tmr_server":
+		return c.TmrServer.Query().Where(tmrserver.ID(id)).Select(tmrserver.FieldVendorID).String(ctx)
+	case "rollout_plan":
+		return c.RolloutPlan.Query().Where(rolloutplan.ID(id)).Select(rolloutplan.FieldVendorID).String(ctx)
+	}
+	return "", foreign(edge)
 }
 
 func visibleTo(p auth.Principal, rule ownership, entity string, change bool) (func(*sql.Selector), error) {

@@ -386,6 +386,10 @@ func TestMakingForOthers(t *testing.T) {
 				SetName("x").SetQuantity(1).Exec(member(t, a.customer)),
 			"own order of a foreign item": c.Order.Create().SetVendorID(b.vendor.ID).SetItemID(a.item.ID).SetTmrGroupID(b.group.ID).
 				SetNumber(9).SetQuantity(1).Exec(ctx),
+			"own order at a foreign group": c.Order.Create().SetVendorID(b.vendor.ID).SetItemID(b.item.ID).SetTmrGroupID(a.group.ID).
+				SetNumber(9).SetQuantity(1).Exec(ctx),
+			"own order at a foreign container": c.Order.Create().SetVendorID(b.vendor.ID).SetItemID(b.item.ID).SetContainerID(a.container.ID).
+				SetNumber(9).SetQuantity(1).Exec(ctx),
 			"own order tied to a foreign rollout": c.Order.UpdateOneID(b.order.ID).SetRolloutID(a.rollout.ID).Exec(ctx),
 			"own item of a foreign product": c.Item.Create().SetVendorID(b.vendor.ID).SetProductID(a.product.ID).
 				SetName("x").SetQuantity(1).Exec(ctx),

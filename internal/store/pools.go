@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -26,8 +29,9 @@ const (
 type pools struct{ all, system *sql.DB }
 
 func postgresPools(connector driver.Connector, o options) pools {
+	away := &outage{log: cmp.Or(o.log, slog.New(slog.DiscardHandler))}
 	open := func(c driver.Connector, most int) *sql.DB {
-		c = tracedConnector{c, "postgresql"}
+		c = awayConnector{tracedConnector{c, "postgresql"}, away}
 		if o.watch != nil {
 			c = tellingConnector{c, o.watch}
 		}
@@ -37,9 +41,10 @@ func postgresPools(connector driver.Connector, o options) pools {
 		db.SetConnMaxIdleTime(5 * time.Minute)
 		return db
 	}
+	schema := new(atomic.Uint64)
 	return pools{
-		all:    open(tenantConnector{Connector: connector}, mostConnections),
-		system: open(tenantConnector{connector, true}, mostSystemConnections),
+		all:    open(tenantConnector{connector, false, schema}, mostConnections),
+		system: open(tenantConnector{connector, true, schema}, mostSystemConnections),
 	}
 }
 

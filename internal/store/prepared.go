@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"sync/atomic"
 
 	"github.com/lib/pq"
 )
@@ -30,6 +31,10 @@ type prepared struct {
 	kept map[string]*keptStmt
 	seen map[string]struct{}
 	uses uint64
+	// schema counts for all connections of a process how often one of them has
+	// met another schema than it knew; at is how far this one has followed.
+	schema *atomic.Uint64
+	at     uint64
 }
 
 type keptStmt struct {
@@ -41,6 +46,14 @@ type keptStmt struct {
 func (p *prepared) of(ctx context.Context, conn driver.ConnPrepareContext, query string, args []driver.NamedValue) (wholeStmt, error) {
 	if len(args) == 0 || len(query) > longestToKeep {
 		return nil, nil
+	}
+	if now := p.schema.Load(); now != p.at {
+		p.at = now
+		for len(p.kept) > 0 {
+			if err := p.dropOldest(); err != nil {
+				return nil, err
+			}
+		}
 	}
 	p.uses++
 	if s := p.kept[query]; s != nil {
@@ -88,8 +101,8 @@ func (p *prepared) dropOldest() error {
 }
 
 // outdated says whether a statement failed because it was prepared before the
-// schema changed, or isn't there any more; then it is forgotten. Nothing was
-// executed.
+// schema changed, or isn't there any more; then it is forgotten, and what other
+// connections have prepared is, too. Nothing was executed.
 func (p *prepared) outdated(query string, err error) bool {
 	e, ok := errors.AsType[*pq.Error](err)
 	if !ok || e.Code != "0A000" && e.Code != "26000" || p.kept[query] == nil {
@@ -97,5 +110,6 @@ func (p *prepared) outdated(query string, err error) bool {
 	}
 	_ = p.kept[query].Close() // there may be none
 	delete(p.kept, query)
+	p.schema.Add(1)
 	return true
 }

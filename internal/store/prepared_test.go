@@ -87,7 +87,8 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 }
 
 // A schema that changes, or a statement that is gone, makes no request fail
-// outside of a transaction, and one inside at most once.
+// outside of a transaction, nor one that is a transaction's first; another one
+// fails at most once in the process.
 func TestPreparedStatementsOutliveTheSchema(t *testing.T) {
 	_, db := watch(t)
 	ctx := auth.With(t.Context(), auth.System("x"))
@@ -118,17 +119,63 @@ func TestPreparedStatementsOutliveTheSchema(t *testing.T) {
 			t.Errorf("after %s: %v", change, err)
 		}
 	}
-	for range 3 {
-		_ = read(db)
+	// In a transaction, and by another connection than the one that has noticed.
+	db.SetMaxOpenConns(2)
+	second, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
 	}
-	do("ALTER TABLE things ALTER x TYPE varchar(9)")
-	for i, fails := range []bool{true, false} {
-		tx, err := db.BeginTx(ctx, nil)
+	defer func() { _ = second.Close() }()
+	for _, c := range []struct {
+		change  string
+		before  string // in the transaction
+		options *sql.TxOptions
+		fails   bool
+	}{
+		{"ALTER TABLE things ALTER x TYPE varchar(9)", "", nil, false},
+		{"DEALLOCATE ALL", "", nil, false},
+		{"ALTER TABLE things ALTER x TYPE varchar(10)", "INSERT INTO things VALUES (2)", nil, true},
+		{"ALTER TABLE things ALTER x TYPE varchar(11)", "SAVEPOINT a", nil, true},
+		{"ALTER TABLE things ALTER x TYPE varchar(12)", "", &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, true},
+	} {
+		for range 3 {
+			_ = read(db)
+			if err := read(second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		do(c.change)
+		for i, fails := range []bool{c.fails, false} {
+			tx, err := db.BeginTx(auth.With(ctx, auth.Principal{Kind: auth.KindToken, ID: "t", Organization: "org_a"}), c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.before != "" {
+				if _, err := tx.ExecContext(ctx, c.before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := read(tx); (err != nil) != fails {
+				t.Errorf("%s, then %v, %d: %v", c.change, c.before, i, err)
+			}
+			if !fails {
+				var who string
+				if err := tx.QueryRowContext(ctx, "SELECT current_setting('quorate.organization')").Scan(&who); err != nil || who != "*" {
+					t.Errorf("the transaction goes on for %q, %v", who, err)
+				}
+			}
+			_ = tx.Rollback()
+		}
+		// What one connection has noticed the others know.
+		tx, err := second.BeginTx(ctx, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := read(tx); (err != nil) != fails {
-			t.Errorf("%d: %v", i, err)
+		if _, err := tx.ExecContext(ctx, "SAVEPOINT a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := read(tx); err != nil {
+			t.Errorf("another connection after %s: %v", c.change, err)
 		}
 		_ = tx.Rollback()
 	}

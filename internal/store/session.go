@@ -170,6 +170,16 @@ func (s *Sessions) EndOthers(ctx context.Context, key, token string) error {
 	})
 }
 
+// EndAll ends all sessions of a user, those that an identity provider vouched for,
+// too.
+func (s *Sessions) EndAll(ctx context.Context, user string) error {
+	ctx = as(ctx)
+	return s.store.WithTx(ctx, func(tx *Tx) error {
+		_, err := tx.Session.Delete().Where(session.Or(session.UserID(user), session.UserIDHasPrefix(user+"/"))).Exec(ctx)
+		return err
+	})
+}
+
 // ID is the id of a token's session.
 func (*Sessions) ID(token string) string { return sessionID(token) }
 

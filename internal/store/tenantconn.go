@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/lib/pq"
 
@@ -43,6 +44,7 @@ type tenantConnector struct {
 	driver.Connector
 	// system: they serve the system alone.
 	system bool
+	schema *atomic.Uint64 // as prepared has it
 }
 
 func (c tenantConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -57,7 +59,7 @@ func (c tenantConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if _, err := whole.ExecContext(ctx, planEachTime, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &tenantConn{wholeConn: whole, system: c.system}, nil
+	return &tenantConn{wholeConn: whole, system: c.system, prepared: prepared{schema: c.schema, at: c.schema.Load()}}, nil
 }
 
 // wholeConn is all that database/sql may ask of a connection.
@@ -78,6 +80,8 @@ type tenantConn struct {
 	// inTx and changed: PostgreSQL takes settings back with the transaction that
 	// made them.
 	inTx, changed bool
+	// fresh: nothing was executed in the transaction, which has no options, yet.
+	fresh bool
 	// broken is set for good when the settings could not be made: the
 	// connection is not used again.
 	broken   bool
@@ -140,6 +144,8 @@ func run[R any](ctx context.Context, c *tenantConn, query string, args []driver.
 	if err := c.use(ctx); err != nil {
 		return none, err
 	}
+	fresh := c.fresh
+	c.fresh = false
 	s, err := c.prepared.of(ctx, c.wholeConn, query, args)
 	if err != nil {
 		c.ran(query, err)
@@ -151,11 +157,23 @@ func run[R any](ctx context.Context, c *tenantConn, query string, args []driver.
 		return result, err
 	}
 	result, err := ready(s, ctx, args)
-	if err != nil && c.prepared.outdated(query, err) && !c.inTx {
+	if err != nil && c.prepared.outdated(query, err) && (!c.inTx || fresh && c.again(ctx)) {
 		result, err = plain(ctx, query, args)
 	}
 	c.ran(query, err)
 	return result, err
+}
+
+// again begins a transaction anew whose first statement failed. Its options would
+// be lost, and versions of PostgreSQL before 12 can't.
+func (c *tenantConn) again(ctx context.Context) bool {
+	if _, err := c.wholeConn.ExecContext(ctx, "ROLLBACK AND CHAIN", nil); err != nil {
+		return false
+	}
+	if c.changed {
+		c.known = false
+	}
+	return c.use(ctx) == nil
 }
 
 // PrepareContext makes a statement that runs with the rights of who runs it,
@@ -164,6 +182,7 @@ func (c *tenantConn) PrepareContext(ctx context.Context, query string) (driver.S
 	if err := c.use(ctx); err != nil {
 		return nil, err
 	}
+	c.fresh = false
 	s, err := c.wholeConn.PrepareContext(ctx, query)
 	c.ran(query, err)
 	if err != nil {
@@ -193,7 +212,7 @@ func (c *tenantConn) BeginTx(ctx context.Context, options driver.TxOptions) (dri
 	if err != nil {
 		return nil, err
 	}
-	c.inTx, c.changed = true, false
+	c.inTx, c.changed, c.fresh = true, false, options == driver.TxOptions{}
 	return &tenantTx{tx, c}, nil
 }
 
@@ -228,7 +247,7 @@ func (c *tenantConn) ended(committed bool) {
 	if c.changed && !committed {
 		c.known = false
 	}
-	c.inTx, c.changed = false, false
+	c.inTx, c.changed, c.fresh = false, false, false
 }
 
 type wholeStmt interface {
@@ -247,6 +266,7 @@ func (s *tenantStmt) ExecContext(ctx context.Context, args []driver.NamedValue) 
 	if err := s.conn.use(ctx); err != nil {
 		return nil, err
 	}
+	s.conn.fresh = false
 	result, err := s.wholeStmt.ExecContext(ctx, args)
 	s.conn.ran(s.query, err)
 	return result, err
@@ -256,6 +276,7 @@ func (s *tenantStmt) QueryContext(ctx context.Context, args []driver.NamedValue)
 	if err := s.conn.use(ctx); err != nil {
 		return nil, err
 	}
+	s.conn.fresh = false
 	rows, err := s.wholeStmt.QueryContext(ctx, args)
 	s.conn.ran(s.query, err)
 	return rows, err

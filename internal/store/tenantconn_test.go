@@ -62,7 +62,7 @@ func watch(t *testing.T) (*watched, *sql.DB) {
 		t.Fatal(err)
 	}
 	w := &watched{Connector: connector}
-	db := sql.OpenDB(tenantConnector{Connector: w})
+	db := sql.OpenDB(tenantConnector{Connector: w, schema: new(atomic.Uint64)})
 	t.Cleanup(func() { _ = db.Close() })
 	db.SetMaxOpenConns(1)
 	return w, db

@@ -49,9 +49,9 @@ func owners(entity string) []string {
 	return columns
 }
 
-// mayVeil says whether a principal may be the vendor of others: a customer sees
-// nobody's rows but its own, and the system sees all.
-func mayVeil(p auth.Principal) bool { return !p.IsSystem() && p.Provider == "" }
+// mayVeil says whether a principal may be the vendor of others: who has a provider
+// may be one, too. The system sees all.
+func mayVeil(p auth.Principal) bool { return !p.IsSystem() }
 
 // guardUsers has whatever way rows are read by (lists, pages, node lookups,
 // streams, exports, eager loading) pass the veil. It comes after guard, which

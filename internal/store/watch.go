@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"log/slog"
 )
 
 // Option changes how a database is opened.
@@ -11,6 +12,7 @@ type Option func(*options)
 
 type options struct {
 	watch func(ctx context.Context, statement string)
+	log   *slog.Logger
 }
 
 // Watched has watch told of each statement before it runs, with its context,

@@ -60,6 +60,12 @@ type world struct {
 // build makes a world; n keeps the unique columns of several worlds apart.
 func build(t *testing.T, s *store.Store, n int) *world {
 	t.Helper()
+	return buildUnder(t, s, n, nil)
+}
+
+// buildUnder makes a world whose vendor is a customer itself, of provider.
+func buildUnder(t *testing.T, s *store.Store, n int, provider *ent.Organization) *world {
+	t.Helper()
 	ctx, c := system(t), s.Client()
 	must := func(err error) {
 		t.Helper()
@@ -70,7 +76,11 @@ func build(t *testing.T, s *store.Store, n int) *world {
 	name := string(rune('A' + n))
 	w := &world{ids: map[string]string{}}
 	var err error
-	w.vendor, err = c.Organization.Create().SetName("vendor " + name).SetVendor(true).Save(ctx)
+	vendor := c.Organization.Create().SetName("vendor " + name).SetVendor(true)
+	if provider != nil {
+		vendor.SetCustomer(true).SetProviderID(provider.ID)
+	}
+	w.vendor, err = vendor.Save(ctx)
 	must(err)
 	w.customer, err = c.Organization.Create().SetName("customer " + name).SetCustomer(true).SetProviderID(w.vendor.ID).Save(ctx)
 	must(err)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 	MostResponse = 2000
 	// MostURL bounds a receiver's URL, in bytes.
 	MostURL = 2048
+	// mostHost bounds a host's name, as the DNS does.
+	mostHost = 253
 )
 
 // Config says whom a Sender may call. The zero value calls public addresses, by
@@ -83,9 +86,16 @@ func (s *Sender) Check(text string) error {
 		return bad("use at most 2048 bytes", "the URL is too long")
 	}
 	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" || strings.ContainsAny(text, " \t\r\n"):
+	if err != nil || u.Opaque != "" || strings.ContainsAny(text, " \t\r\n") {
 		return bad("give it as https://HOST/PATH", "this is no URL")
+	}
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	port, portErr := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case host == "" || len(host) > mostHost || host[0] == '.' || strings.Contains(host, ".."):
+		return bad("give it as https://HOST/PATH", "this is no URL")
+	case u.Port() != "" && (port == 0 || portErr != nil):
+		return bad("use one from 1 to 65535, or leave it out", "the URL has no port that exists")
 	case u.User != nil:
 		return bad("leave them out: messages are signed", "a user and a password in the URL are not sent")
 	case u.Fragment != "":
@@ -95,7 +105,7 @@ func (s *Sender) Check(text string) error {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return bad("use https", "webhooks are not sent by %q", license.Clip(u.Scheme, 16))
 	}
-	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); err == nil && !s.config.Allow.Allow(a, u.Scheme == "https") {
+	if a, err := netip.ParseAddr(host); err == nil && !s.config.Allow.Allow(a, u.Scheme == "https") {
 		return &license.Error{Code: license.CodeInvalidInput, Message: "webhooks may not call this address",
 			Fix: "use a public address and https, or have the operator allow the network (--webhook-allow)"}
 	}
@@ -157,6 +167,9 @@ func (s *Sender) post(ctx context.Context, at time.Time, to, id string, body []b
 		return 0, "", err
 	}
 	defer a.Body.Close()
+	if a.StatusCode == http.StatusSwitchingProtocols { // what follows is no answer, and no deadline would end it
+		return a.StatusCode, "", nil
+	}
 	first, err := io.ReadAll(io.LimitReader(a.Body, MostResponse))
 	text := strings.ToValidUTF8(strings.ReplaceAll(string(first), "\x00", ""), "\uFFFD")
 	if len(text) > MostResponse {

@@ -84,6 +84,20 @@ func TestSend(t *testing.T) {
 			t.Errorf("%s: %d %.20q (%d bytes) %q", c.what, r.Status, r.Response, len(r.Response), r.Error)
 		}
 	}
+	// What a receiver would go on with that switches protocols is not waited for.
+	answer = func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // until the sender closes it
+		_ = conn.Close()
+	}
+	if r := s.Send(t.Context(), server.URL, "evt_1", []byte("{}"), secret); r.Status != 101 || r.OK() || r.Response != "" || r.Error != "" {
+		t.Errorf("other protocols: %+v", r)
+	}
 	if r := s.Send(t.Context(), server.URL, "evt_1", make([]byte, webhook.MostBody+1), secret); r.OK() || r.Status != 0 {
 		t.Errorf("a long body: %+v", r)
 	}
@@ -121,6 +135,7 @@ func TestAddresses(t *testing.T) {
 		"[fe80::1]": {false, false}, "[fe80::1%25eth0]": {false, false}, "[fd00:ec2::254]": {false, true}, "[fc00::1]": {false, false}, "[ff02::1]": {false, false},
 		"[::ffff:127.0.0.1]": {false, false}, "[::ffff:10.20.0.1]": {false, true}, "[::ffff:169.254.169.253]": {false, false},
 		"[64:ff9b::7f00:1]": {false, false}, "[64:ff9b::a9fe:a9fe]": {false, false}, "[64:ff9b:1::1]": {false, false},
+		"[::ffff:0:7f00:1]": {false, false}, "[4000::1]": {false, false}, "127.0.0.1.": {false, false}, "169.254.169.254.": {false, true},
 		"[2002:7f00:1::]": {false, false}, "[2001::1]": {false, false}, "[2001:db8::1]": {false, false}, "[::7f00:1]": {false, false},
 	} {
 		for i, s := range []*webhook.Sender{public, some} {
@@ -135,13 +150,16 @@ func TestAddresses(t *testing.T) {
 	for _, bad := range []string{
 		"", "hook", "/hook", "https://", "https:///x", "http://example.com/", "ftp://example.com/", "https://user:word@example.com/", "https://example.com/#a",
 		"https://example.com/a b", "https:example.com", "file:///etc/passwd", "https://example.com/" + strings.Repeat("x", 2048), "https://exa\nmple.com/",
+		"https://example.com:0/", "https://example.com:65536/", "https://example.com:99999/", "https://.../", "https://" + strings.Repeat("a", 254) + "/",
 	} {
 		if err := public.Check(bad); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("%.60q: %v", bad, err)
 		}
 	}
-	if err := public.Check("https://example.com:8443/hook?key=x"); err != nil {
-		t.Error(err)
+	for _, good := range []string{"https://example.com:8443/hook?key=x", "https://example.com.:/hook", "https://example.com:65535", "https://[2606:4700::1111]:1/"} {
+		if err := public.Check(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -42,6 +43,12 @@ var _ graphql.GraphExecutor = Metered{}
 // CreateOperationContext implements graphql.GraphExecutor.
 func (m Metered) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	op, errs := m.Executor.CreateOperationContext(ctx, params)
+	if errs != nil && op.Doc != nil && op.Operation == nil {
+		errs[0].Message = "the document has no operation of this name"
+		if params.OperationName == "" {
+			errs[0].Message = fmt.Sprintf("the document has %d operations, and none is named by `operationName`", len(op.Doc.Operations))
+		}
+	}
 	cost := refusedCost
 	if errs == nil {
 		cost = limits.Cost(op)

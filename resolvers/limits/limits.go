@@ -17,9 +17,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/lexer"
-	"github.com/vektah/gqlparser/v2/validator/core"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -35,8 +32,13 @@ const (
 	// mostRepeats bounds how often a document may write one name: validation
 	// compares fields of the same name with each other, every pair of them.
 	mostRepeats = 200
-	mostDepth   = 15
-	mostAliases = 50
+	// longestName bounds a name, in bytes: for one that is unknown those are
+	// looked for that are spelt alike.
+	longestName = 100
+	// mostFragments bounds a document's fragments: validation compares each pair.
+	mostFragments = 50
+	mostDepth     = 15
+	mostAliases   = 50
 	// MostPage bounds a page, in entries.
 	MostPage = 100
 	// MostCost is what one operation may cost.
@@ -46,18 +48,28 @@ const (
 	mostVisits = 20_000
 	// listCost is what a list without pages (backends, steps …) counts as.
 	listCost = 5
+	// countCost is what a page costs beside its entries whose `totalCount` is asked
+	// for: all rows are counted, however many there are.
+	countCost = 200
 	// pointsAtOne is how many points that a report adds up cost one.
 	pointsAtOne = 10
+	// schemaCost is what a field within an introspection counts as: it is written
+	// for each type, or each field or argument of each.
+	schemaCost = 20
 	// schemaAlias is how many aliases one within an introspection counts as:
 	// each repeats a good part of the schema, for anybody who asks.
 	schemaAlias = 10
 )
 
-// Limits refuses an operation before it is executed. Every field costs one;
+// Limits refuses an operation before it is executed. Every field costs one, those
+// of the schema schemaCost;
 // what is below a page costs as many times as the page is large, and what is below
 // the points of usage over time as many times as there may be. A report costs by
 // the points that it adds up, too.
-type Limits struct{}
+type Limits struct {
+	// Known are documents that were found to be right: their words were looked at.
+	Known QueryCache
+}
 
 var _ interface {
 	graphql.HandlerExtension
@@ -70,24 +82,6 @@ func (Limits) ExtensionName() string { return "Limits" }
 
 // Validate has nothing to check.
 func (Limits) Validate(graphql.ExecutableSchema) error { return nil }
-
-// MutateOperationParameters looks at the words before the document is parsed.
-func (Limits) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
-	words, times := lexer.New(&ast.Source{Input: params.Query}), map[string]int{}
-	for range MostTokens {
-		word, err := words.ReadToken()
-		if err != nil || word.Kind == lexer.EOF {
-			break // the parser tells what is wrong
-		}
-		if word.Kind != lexer.Name {
-			continue
-		}
-		if times[word.Value]++; times[word.Value] > mostRepeats {
-			return present.Final(tooLarge("the query has one name more than %d times", mostRepeats))
-		}
-	}
-	return nil
-}
 
 // MutateOperationContext counts.
 func (Limits) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
@@ -146,8 +140,7 @@ func (c *counter) selections(set ast.SelectionSet, depth int) int {
 func (c *counter) field(f *ast.Field, depth int) int {
 	if f.Name == "__schema" || f.Name == "__type" {
 		c.alias(f, schemaAlias)
-		c.introspection(f.SelectionSet)
-		return 1 // the validation bounds these, and they cost us nothing but time
+		return 1 + schemaCost*c.introspection(f.SelectionSet)
 	}
 	if depth > mostDepth {
 		c.err = tooLarge("the query is more than %d levels deep", mostDepth)
@@ -164,6 +157,12 @@ func (c *counter) field(f *ast.Field, depth int) int {
 			return 0
 		}
 	}
+	if f.Arguments.ForName("input") != nil {
+		if in, _ := f.ArgumentMap(c.vars)["input"].(map[string]any); in["idempotencyKey"] == "" {
+			c.err = noKey()
+			return 0
+		}
+	}
 	times := 1
 	switch {
 	case paged(f.Definition):
@@ -174,10 +173,28 @@ func (c *counter) field(f *ast.Field, depth int) int {
 		times = listCost
 	}
 	cost := 1
-	if f.Name == "usageReport" {
+	switch {
+	case f.Name == "usageReport":
 		cost += times * usagePoints(f.ArgumentMap(c.vars)) / pointsAtOne
+	case paged(f.Definition) && counts(f.SelectionSet):
+		cost += countCost
 	}
 	return add(cost, times*c.selections(f.SelectionSet, depth+1))
+}
+
+// counts says whether a page's rows are to be counted.
+func counts(set ast.SelectionSet) bool {
+	return slices.ContainsFunc(set, func(s ast.Selection) bool {
+		switch s := s.(type) {
+		case *ast.Field:
+			return s.Name == "totalCount"
+		case *ast.FragmentSpread:
+			return counts(s.Definition.SelectionSet)
+		case *ast.InlineFragment:
+			return counts(s.SelectionSet)
+		}
+		return false
+	})
 }
 
 // usagePoints is how many points a question about usage over time may have; the
@@ -210,25 +227,26 @@ func (c *counter) alias(f *ast.Field, weight int) {
 	}
 }
 
-// introspection counts the aliases below __schema and __type.
-func (c *counter) introspection(set ast.SelectionSet) {
+// introspection counts the fields below __schema and __type.
+func (c *counter) introspection(set ast.SelectionSet) (fields int) {
 	for _, s := range set {
 		if c.visits++; c.err == nil && c.visits > mostVisits {
 			c.err = tooLarge("the query has more than %d fields", mostVisits)
 		}
 		if c.err != nil {
-			return
+			return 0
 		}
 		switch s := s.(type) {
 		case *ast.Field:
 			c.alias(s, schemaAlias)
-			c.introspection(s.SelectionSet)
+			fields += 1 + c.introspection(s.SelectionSet)
 		case *ast.FragmentSpread:
-			c.introspection(s.Definition.SelectionSet)
+			fields += c.introspection(s.Definition.SelectionSet)
 		case *ast.InlineFragment:
-			c.introspection(s.SelectionSet)
+			fields += c.introspection(s.SelectionSet)
 		}
 	}
+	return fields
 }
 
 // page gives the size of a page, and refuses sizes and cursors that are none.
@@ -325,31 +343,15 @@ func storableValue(v *ast.Value) bool {
 		!slices.ContainsFunc(v.Children, func(c *ast.ChildValue) bool { return !storableValue(c.Value) })
 }
 
+// noKey: whose key got lost on the way would think himself safe, and make
+// everything twice.
+func noKey() *license.Error {
+	return &license.Error{
+		Code: license.CodeInvalidInput, Message: "the idempotency key is empty", Fix: "give a key, such as a UUID, or leave it out",
+		Details: map[string]any{"field": "idempotencyKey"},
+	}
+}
+
 func unstorable(what string) *license.Error {
 	return license.Errorf(license.CodeInvalidInput, "send text in UTF-8 without NUL characters", "%s is not plain text", what)
-}
-
-// Validation are the rules of GraphQL, and one of ours.
-func Validation() *rules.Rules {
-	r := rules.NewDefaultRules()
-	r.AddRule("PageDirection", pageDirection)
-	return r
-}
-
-// pageDirection lets `last: 10` alone mean the last ten: `first` has a default,
-// which would make it both. It completes the document before it is cached, so
-// that all who read the arguments later agree.
-func pageDirection(observers *core.Events, _ core.AddErrFunc) {
-	observers.OnField(func(_ *core.Walker, f *ast.Field) {
-		if f.Definition == nil || !paged(f.Definition) || f.Arguments.ForName("first") != nil {
-			return
-		}
-		if last := f.Arguments.ForName("last"); last == nil || last.Value.Kind == ast.NullValue {
-			return
-		}
-		f.Arguments = append(f.Arguments, &ast.Argument{
-			Name: "first", Position: f.Position,
-			Value: &ast.Value{Kind: ast.NullValue, Raw: "null", Position: f.Position},
-		})
-	})
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"sync"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/quorate/quorate/ent"
@@ -89,6 +90,7 @@ type Loaders struct {
 	ActivationsGone *Batch[int]
 	Rules           *Batch[*ent.RuleSet] // by group or container: the newest
 	Ordered         *Batch[int]          // by group: how many licenses
+	Places          *Batch[int]          // by item: at how many places it is
 	Installed       *Batch[int]          // by container: how many updates
 	States          *Batch[property.ContainerState]
 	Held            *Batch[[]*graph.ContainerLicense] // by container
@@ -143,6 +145,9 @@ func newLoaders(c *ent.Client) *Loaders {
 		Ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
 			return orderedQuantities(ctx, c, groups)
 		}),
+		Places: newBatch(func(ctx context.Context, items []string) (map[string]int, error) {
+			return placesOfItems(ctx, c, items)
+		}),
 		States: newBatch(func(ctx context.Context, ids []string) (map[string]property.ContainerState, error) {
 			return containers.ContainerStates(ctx, c, ids)
 		}),
@@ -185,6 +190,23 @@ func By[V any](rows []V, key func(V) string) map[string]V {
 		m[key(r)] = r
 	}
 	return m
+}
+
+// placesOfItems counts the TMR groups and containers that rollouts brought items to.
+func placesOfItems(ctx context.Context, c *ent.Client, items []string) (map[string]int, error) {
+	var counts []struct {
+		Item   string `json:"item_id"`
+		Places int    `json:"places"`
+	}
+	err := c.Order.Query().Where(order.ItemIDIn(items...), order.HasRolloutWith(rollout.StateEQ(property.RolloutDone))).
+		GroupBy(order.FieldItemID).Aggregate(func(s *sql.Selector) string {
+		return "COUNT(DISTINCT COALESCE(" + s.C(order.FieldTmrGroupID) + ", " + s.C(order.FieldContainerID) + ")) AS places"
+	}).Scan(ctx, &counts)
+	all := map[string]int{}
+	for _, n := range counts {
+		all[n.Item] = n.Places
+	}
+	return all, err
 }
 
 // orderedQuantities adds up what was ordered for each group.
@@ -232,6 +254,7 @@ func (l *Loaders) announce(v any) {
 		}
 	case *ent.Item:
 		if v != nil {
+			l.Places.Announce(v.ID)
 			l.announce(v.Edges.Product)
 		}
 	case *ent.Container:

@@ -30,6 +30,7 @@ const (
 	closeInitTimeout  = 4408
 	closeDuplicate    = 4409
 	closeManyInits    = 4429
+	closeInternal     = 4500
 )
 
 // mostID bounds the name that a client gives an operation, in bytes.
@@ -49,15 +50,22 @@ type Operation interface {
 // connection with.
 var ErrSignedOut = errors.New("signed out")
 
+// ErrTryAgain says that nobody can tell now who asks.
+var ErrTryAgain = errors.New("try again later")
+
 // Config is how a connection is served.
 type Config struct {
 	// Init tells who asks, by the payload of connection_init; the context is that
-	// of all operations. Error: the connection is closed as unauthorized.
+	// of all operations. Error: the connection is closed, as unauthorized unless it
+	// is ErrTryAgain.
 	Init func(ctx context.Context, payload map[string]any) (context.Context, error)
 	// Start begins an operation, or says why it can't. Wake doesn't block.
 	Start func(ctx context.Context, params *graphql.RawParams, wake func()) (Operation, gqlerror.List)
 	// Full tells that a connection has too many operations.
 	Full func(ctx context.Context) gqlerror.List
+	// Panicked notes what panicked while a client was served, and gives what he is
+	// told: the operation ends by it, or, where it was none, the connection.
+	Panicked func(ctx context.Context, p any) gqlerror.List
 	// Outlive lets a connection go on after its request's handler has returned,
 	// which frees what the server keeps for a request: until stopping ends, and
 	// done is called when it is over. No stopping: the handler stays. May be nil.
@@ -98,6 +106,7 @@ func (cfg *Config) Serve(w http.ResponseWriter, r *http.Request) {
 func (c *conn) serve(stopping context.Context, done func()) {
 	defer done()
 	defer c.end()
+	defer c.rescue()
 	stop := context.AfterFunc(stopping, func() { c.close(int(websocket.StatusGoingAway), "the server is stopping") })
 	defer stop()
 	for {
@@ -191,7 +200,10 @@ func (c *conn) init(payload json.RawMessage) (code int, why string) {
 		return closeInvalid, "invalid message"
 	}
 	ctx, err := c.cfg.Init(c.ctx, with)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrTryAgain): // clients do, which take the other code for final
+		return int(websocket.StatusTryAgainLater), "try again later"
+	case err != nil:
 		return closeUnauthorized, "unauthorized"
 	}
 	c.mu.Lock()
@@ -210,6 +222,7 @@ func (c *conn) untilPing() time.Duration {
 
 // tick closes what says nothing, and asks the rest whether it lives.
 func (c *conn) tick() {
+	defer c.rescue()
 	c.mu.Lock()
 	asks, silent, closing := c.asks != nil, time.Since(c.heard), c.closing
 	c.mu.Unlock()
@@ -257,6 +270,8 @@ func (c *conn) subscribe(id string, params *graphql.RawParams) (code int, why st
 // begin starts an operation, and waits for its first message: others are not to
 // wait for it.
 func (c *conn) begin(op *operation, params *graphql.RawParams) {
+	defer c.rescue()
+	defer c.rescueFrom(op)
 	run, errs := c.cfg.Start(op.ctx, params, func() { c.wake(op) })
 	if errs != nil {
 		if c.forget(op) {
@@ -269,7 +284,7 @@ func (c *conn) begin(op *operation, params *graphql.RawParams) {
 	over := op.over
 	c.mu.Unlock()
 	if over {
-		run.Close()
+		c.shut(run)
 		return
 	}
 	op.first, op.err = run.Next(op.ctx)
@@ -300,6 +315,7 @@ func (c *conn) apart(data []byte) (code int, why string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer c.rescue()
 		code, why = c.receive(data)
 	}()
 	<-done

@@ -10,6 +10,7 @@ import (
 
 // write sends what there is, each operation in its turn.
 func (c *conn) write() {
+	defer c.rescue()
 	for {
 		c.mu.Lock()
 		if len(c.ready) == 0 {
@@ -23,21 +24,46 @@ func (c *conn) write() {
 		op.queued = false
 		over := op.over
 		c.mu.Unlock()
-		if over {
-			continue
+		if !over {
+			c.give(op)
 		}
-		payload, err := op.next()
-		switch {
-		case errors.Is(err, ErrSignedOut):
-			c.close(closeForbidden, "the session has ended")
-		case err != nil:
-			if c.finish(op) && c.ctx.Err() == nil {
-				c.send(message{ID: op.id, Type: "complete"})
-			}
-		case payload != nil:
-			c.sendNext(op.id, payload)
-			c.wake(op)
+	}
+}
+
+// give sends what an operation has.
+func (c *conn) give(op *operation) {
+	defer c.rescueFrom(op)
+	payload, err := op.next()
+	switch {
+	case errors.Is(err, ErrSignedOut):
+		c.close(closeForbidden, "the session has ended")
+	case err != nil:
+		if c.finish(op) && c.ctx.Err() == nil {
+			c.send(message{ID: op.id, Type: "complete"})
 		}
+	case payload != nil:
+		c.sendNext(op.id, payload)
+		c.wake(op)
+	}
+}
+
+// rescueFrom, deferred, ends an operation that panicked, and nothing else.
+func (c *conn) rescueFrom(op *operation) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	errs := c.cfg.Panicked(op.ctx, p)
+	if c.finish(op) {
+		c.refuse(op.id, errs)
+	}
+}
+
+// rescue, deferred, ends the connection of what panicked, and not the process.
+func (c *conn) rescue() {
+	if p := recover(); p != nil {
+		c.cfg.Panicked(c.ctx, p)
+		c.close(closeInternal, "internal error")
 	}
 }
 
@@ -57,9 +83,19 @@ func (c *conn) finish(op *operation) bool {
 	run := op.run
 	c.mu.Unlock()
 	if first && run != nil {
-		run.Close()
+		c.shut(run)
 	}
 	return first
+}
+
+// shut lets go of an operation, which is over either way.
+func (c *conn) shut(run Operation) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.cfg.Panicked(c.ctx, p)
+		}
+	}()
+	run.Close()
 }
 
 func (c *conn) forget(op *operation) bool {
@@ -134,7 +170,10 @@ func (c *conn) close(code int, why string) {
 	c.timer.Stop()
 	c.mu.Unlock()
 	if first {
-		go func() { _ = c.ws.Close(websocket.StatusCode(code), why) }()
+		go func() {
+			defer c.rescue()
+			_ = c.ws.Close(websocket.StatusCode(code), why)
+		}()
 	}
 }
 

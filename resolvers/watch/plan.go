@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -61,11 +62,16 @@ func Resolve[T any](ctx context.Context, make func(ctx context.Context) (Plan[T]
 		return nil, call.Err
 	}
 	var v T
+	call.Err = errPanicked // unless it returns
 	if v, call.Shows, call.Err = value(ctx, *call.Change); call.Err != nil {
 		return nil, call.Err
 	}
 	return ended(v), nil
 }
+
+// errPanicked ends a stream whose change can't be told; the panic itself is logged
+// where the resolver is called.
+var errPanicked = errors.New("what is told of a change panicked")
 
 func ended[T any](values ...T) <-chan T {
 	out := make(chan T, len(values))

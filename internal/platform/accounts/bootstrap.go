@@ -40,6 +40,7 @@ type Bootstrapped struct {
 
 // Bootstrap makes the root key, the vendor and its owner where they are
 // missing. Called again it changes nothing; the root key is made once, ever.
+// Errors: CodeInvalidInput, CodeConflict for the address of somebody else's account.
 func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapped, error) {
 	email, err := core.NormalEmail(spec.Email)
 	if err != nil {
@@ -71,15 +72,16 @@ func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapp
 			return err
 		}
 		out.Root = root
-		if out.Organization, err = ensureVendor(ctx, tx, spec.Organization); err != nil {
+		if out.Organization, out.Owner, err = settled(ctx, tx, spec.Organization, email); err != nil || out.Owner != nil {
 			return err
 		}
-		out.Owner, err = tx.Member.Query().Where(member.Email(email), member.HasUser()).Order(ent.Asc(member.FieldID)).First(ctx)
-		if !ent.IsNotFound(err) {
-			return err
+		if hash == "" { // whoever made it may have been invited by somebody else under this address
+			return license.Errorf(license.CodeConflict, "invite the person, or take another address", "%s has an account already", core.Clip(email))
 		}
-		if hash == "" { // removed since we looked
-			return license.Errorf(license.CodeConflict, "try again", "the members have changed meanwhile")
+		if out.Organization == nil {
+			if out.Organization, err = tx.Organization.Create().SetName(spec.Organization).SetVendor(true).Save(ctx); err != nil {
+				return err
+			}
 		}
 		who, err := tx.User.Create().SetEmail(email).SetName(spec.Name).SetPasswordHash(hash).Save(ctx)
 		if err != nil {
@@ -103,13 +105,29 @@ func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapp
 	return out, err
 }
 
-func ensureVendor(ctx context.Context, tx *store.Tx, name string) (*ent.Organization, error) {
-	found, err := tx.Organization.Query().
-		Where(organization.Name(name), organization.Vendor(true), organization.ProviderIDIsNil()).Order(ent.Asc(organization.FieldID)).First(ctx)
-	if !ent.IsNotFound(err) {
-		return found, err
+// settled gives the vendor of a name and its member with an address, as far as
+// there are any. Where a vendor has got another name since, it is the one that the
+// address is an owner of.
+func settled(ctx context.Context, tx *store.Tx, name, email string) (*ent.Organization, *ent.Member, error) {
+	vendor := organization.And(organization.Vendor(true), organization.ProviderIDIsNil(), organization.LiveIDIsNil())
+	org, err := tx.Organization.Query().Where(organization.Name(name), vendor).Order(ent.Asc(organization.FieldID)).First(ctx)
+	if err != nil && !ent.IsNotFound(err) {
+		return nil, nil, err
 	}
-	return tx.Organization.Create().SetName(name).SetVendor(true).Save(ctx)
+	q := tx.Member.Query().Where(member.Email(email), member.HasUser()).WithOrganization().Order(ent.Asc(member.FieldID))
+	if org != nil {
+		q.Where(member.OrganizationID(org.ID))
+	} else {
+		q.Where(member.RoleEQ(property.RoleOwner), member.HasOrganizationWith(vendor))
+	}
+	m, err := q.First(ctx)
+	if ent.IsNotFound(err) {
+		return org, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.Edges.Organization, m, nil
 }
 
 // ensureRoot gives the root key's public half and makes the key if there is none.

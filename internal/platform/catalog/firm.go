@@ -26,6 +26,11 @@ type ProductSpec struct {
 	Key string `json:"-"`
 }
 
+// firstRehosts is how many containers a customer of a new firm may replace in a
+// year. Each one that isn't really lost is a copy of its licenses, so any number
+// is for the vendor to say.
+const firstRehosts = 3
+
 // MakeFirm makes a firm with a new signing key.
 func MakeFirm(ctx context.Context, p *core.Core, tx *store.Tx, root seal.Signer, vendor string, s FirmSpec) (*ent.Firm, error) {
 	code := int(s.Code)
@@ -44,7 +49,7 @@ func MakeFirm(ctx context.Context, p *core.Core, tx *store.Tx, root seal.Signer,
 		return nil, err
 	}
 	f, err := tx.Firm.Create().SetVendorID(vendor).SetCode(code).SetName(s.Name).
-		SetSealedKey(sealed).SetPublicKey(signer.Public()).SetCert(cert).Save(ctx)
+		SetSealedKey(sealed).SetPublicKey(signer.Public()).SetCert(cert).SetRehostLimit(firstRehosts).Save(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,6 @@ import (
 	"math/bits"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/license"
@@ -153,7 +151,7 @@ const mostItemName = 200
 
 // checkName refuses what is no name to show.
 func checkName(field, name string, most int) error {
-	if name == "" || len(name) > most || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) != name {
+	if name == "" || len(name) > most || name != core.PlainText(name) || strings.TrimSpace(name) != name {
 		return core.AtField(field, license.Errorf(license.CodeInvalidInput, "give a line of text without spaces around it",
 			"the name is empty, has more than %d bytes, or has characters that can't be shown", most))
 	}

@@ -74,13 +74,14 @@ func (p *Core) RootKey(ctx context.Context, tx *store.Tx) (ed25519.PublicKey, er
 	return signer.Public(), nil
 }
 
-// VendorOnly refuses whoever is no vendor himself.
+// VendorOnly refuses whoever is no vendor himself. Who is a customer of another
+// one may be one, too.
 func (p *Core) VendorOnly(ctx context.Context, tx *store.Tx, by auth.Principal) error {
 	org, err := tx.Organization.Get(ctx, by.Organization)
 	if err != nil {
 		return NotFound(err, "organization", by.Organization)
 	}
-	if !org.Vendor || org.ProviderID != nil {
+	if !org.Vendor {
 		return license.Errorf(license.CodeForbidden, "ask the vendor's owner", "your organization is no vendor")
 	}
 	return nil

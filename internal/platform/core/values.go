@@ -10,7 +10,6 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// AtField tells which field of an input an error is about.
 // AtField says which field of the input an error is about.
 func AtField(field string, err error) error {
 	e, ok := errors.AsType[*license.Error](err)

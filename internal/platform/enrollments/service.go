@@ -36,8 +36,6 @@ const (
 	mostValid    = 30 * 24 * time.Hour
 )
 
-const mostName = 200
-
 // EnrollmentSpec tells of a server that is to come.
 type EnrollmentSpec struct {
 	At    core.Place
@@ -60,10 +58,10 @@ func (p *Service) CreateEnrollment(ctx context.Context, s EnrollmentSpec) (*ent.
 	if s.Valid == 0 {
 		s.Valid = DefaultValid
 	}
-	switch {
-	case s.Name == "" || len(s.Name) > mostName || s.Name != core.ClipText(s.Name):
-		return nil, "", core.AtField("name", license.Errorf(license.CodeInvalidInput, "use 1 to 200 bytes", "the server's name is missing, too long, or not a text"))
-	case s.Valid < time.Minute || s.Valid > mostValid:
+	if err := core.CheckName("server", s.Name); err != nil {
+		return nil, "", err
+	}
+	if s.Valid < time.Minute || s.Valid > mostValid {
 		return nil, "", core.AtField("hours", license.Errorf(license.CodeInvalidInput, "give 1 to 720 hours", "the code would be valid for too short or too long a time"))
 	}
 	code := ticket.New()

@@ -36,6 +36,9 @@ func (p *Service) RewrapKeys(ctx context.Context, next core.KeyWrapper) (Rewrapp
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = Rewrapped{}
 		if !by.IsSystem() {
+			if by.Provider != "" { // it is all vendors' keys, his own one's too
+				return license.Errorf(license.CodeForbidden, "ask the platform's operator", "a customer does not seal the platform's keys anew")
+			}
 			if err := p.core.VendorOnly(ctx, tx, by); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -66,12 +67,16 @@ func (l ReportLine) Average() float64 {
 	return float64(l.Taken.Milliseconds()) / float64(l.Known.Milliseconds())
 }
 
-func (l *ReportLine) add(p usage.Point) {
+// add adds a point of a series of which nothing is known before since.
+func (l *ReportLine) add(p usage.Point, since time.Time) {
 	l.MostTaken, l.MostQuantity = max(l.MostTaken, p.MostTaken), max(l.MostQuantity, p.MostQuantity)
 	l.MostUsers, l.MostStations = max(l.MostUsers, p.Users), max(l.MostStations, p.Stations)
 	l.Taken += time.Duration(p.TakenMs) * time.Millisecond
 	l.Full += p.Full()
-	l.Known += p.Until.Sub(p.Start)
+	if p.Start.Before(since) {
+		p.Start = since
+	}
+	l.Known += max(p.Until.Sub(p.Start), 0)
 	l.Granted += p.Granted
 	l.Released += p.Released
 	l.Expired += p.Expired
@@ -89,6 +94,12 @@ func (p *Service) UsageReport(ctx context.Context, q ReportQuestion) (Report, er
 	}
 	if q.Lines < 1 || q.Lines > MostReportLines {
 		return Report{}, license.Errorf(license.CodeInvalidInput, "ask for 1 to 100", "a page can't have %d lines", q.Lines)
+	}
+	kind, _, _ := strings.Cut(usageseries.DefaultID(), "_")
+	for _, at := range []string{q.After, q.Before} {
+		if at != "" && !strings.HasPrefix(at, kind+"_") {
+			return Report{}, license.Errorf(license.CodeInvalidInput, "use a cursor that the same list gave", "the cursor is of another list")
+		}
 	}
 	r, err := p.period(ctx, &q.UsageQuestion, MostReportPoints)
 	if err != nil {
@@ -191,7 +202,7 @@ func reportLines(ctx context.Context, c *ent.Client, rows []*ent.UsageSeries, r 
 			if err != nil {
 				return nil, err
 			}
-			l.add(point)
+			l.add(point, t.Since)
 		}
 		lines = append(lines, l)
 	}

@@ -33,8 +33,8 @@ const (
 
 // Pull gives the work that is due for the caller's TMR group or container, waiting up to
 // wait (at most MostWait) for some. Work stays due until it is reported. Only
-// the leading server gets any; another one waits in vain, so that the platform
-// knows that it is there. It ends when the server's token is revoked or rotated.
+// the leading server gets any; another one waits in vain. It is a sign of life
+// when it comes, and none while it waits. It ends when the server's token is revoked or rotated.
 // Errors: license.CodeUnauthenticated, CodeForbidden; ctx's, when it ends.
 func (p *Service) Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error) {
 	who, err := auth.Require(ctx, auth.Link)
@@ -51,16 +51,14 @@ func (p *Service) Pull(ctx context.Context, leading bool, wait time.Duration) ([
 	defer over.Stop()
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
-	var hash []byte
-	for {
-		server, err := p.serverSeen(ctx, who, leading, nil)
-		if err != nil {
-			return nil, err
-		}
-		if hash != nil && !bytes.Equal(hash, server.LinkTokenHash) {
+	server, err := p.serverSeen(ctx, who, leading, nil)
+	if err != nil {
+		return nil, err
+	}
+	for hash := server.LinkTokenHash; ; {
+		if !bytes.Equal(hash, server.LinkTokenHash) {
 			return nil, license.Errorf(license.CodeUnauthenticated, "give the server its new one, or enroll it again", "the link token was revoked")
 		}
-		hash = server.LinkTokenHash
 		due, err := p.dueWork(ctx, core.LinkPlace(who), leading)
 		if err != nil || len(due) > 0 {
 			return due, err
@@ -75,6 +73,9 @@ func (p *Service) Pull(ctx context.Context, leading bool, wait time.Duration) ([
 				news = nil // the bus is closed: the ticker has to do
 			}
 		case <-again.C:
+		}
+		if server, err = p.core.Store.Client().TmrServer.Get(ctx, who.ID); err != nil {
+			return nil, core.NotFound(err, "TMR server", who.ID)
 		}
 	}
 }

@@ -105,22 +105,27 @@ func (s *Service) inviteFirst(ctx context.Context, key string, spec InvitationSp
 		if _, err := tx.Organization.Query().Where(organization.ID(spec.Organization), organization.ProviderID(by.Organization), store.Locked).Only(ctx); err != nil {
 			return core.NotFound(err, "customer", spec.Organization)
 		}
-		system := core.System(ctx, "invitation")
-		people, err := tx.Member.Query().Where(member.OrganizationID(spec.Organization)).Exist(system)
+		first, err := empty(core.System(ctx, "invitation"), tx, spec.Organization)
 		if err != nil {
 			return err
 		}
-		tokens, err := tx.ApiToken.Query().Where(apitoken.OrganizationID(spec.Organization)).Exist(system)
-		if err != nil {
-			return err
-		}
-		if people || tokens {
+		if !first {
 			return license.Errorf(license.CodeForbidden, "ask an owner of the customer", "who belongs to the customer is its own matter")
 		}
 		made, token, err = invite(ctx, tx, by, spec.Organization, key, spec)
 		return err
 	})
 	return made, token, err
+}
+
+// empty says whether nobody belongs to an organization yet. ctx is the system's.
+func empty(ctx context.Context, tx *store.Tx, organization string) (bool, error) {
+	there, err := tx.Member.Query().Where(member.OrganizationID(organization)).Exist(ctx)
+	if err != nil || there {
+		return false, err
+	}
+	there, err = tx.ApiToken.Query().Where(apitoken.OrganizationID(organization)).Exist(ctx)
+	return !there, err
 }
 
 // invite makes an invitation; what is a customer's is written by the system, and
@@ -172,11 +177,7 @@ func invitationFacts(i *ent.Invitation) map[string]any {
 // with a new token, for another 7 days. Errors: CodeForbidden, CodeNotFound,
 // CodeConflict.
 func (s *Service) ResendInvitation(ctx context.Context, id string) (made *ent.Invitation, token string, err error) {
-	err = s.administer(ctx, func(tx *store.Tx, by auth.Principal) error {
-		old, err := unaccepted(ctx, tx, by, id)
-		if err != nil {
-			return err
-		}
+	err = s.unaccepted(ctx, id, func(tx *store.Tx, by auth.Principal, old *ent.Invitation) error {
 		// Groups that were deleted since, or that give more than the caller may,
 		// are left out.
 		left, err := tx.MemberGroup.Query().Where(membergroup.IDIn(old.Groups...)).All(ctx)
@@ -189,35 +190,69 @@ func (s *Service) ResendInvitation(ctx context.Context, id string) (made *ent.In
 				groups = append(groups, g.ID)
 			}
 		}
-		made, token, err = invite(ctx, tx, by, by.Organization, "",
+		made, token, err = invite(ctx, tx, by, old.OrganizationID, "",
 			InvitationSpec{Email: old.Email, Name: old.Name, Role: old.Role, Groups: groups})
 		return err
 	})
 	return made, token, err
 }
 
-func unaccepted(ctx context.Context, tx *store.Tx, by auth.Principal, id string) (*ent.Invitation, error) {
-	i, err := tx.Invitation.Query().Where(invitation.ID(id), store.Locked).Only(ctx)
-	if err != nil {
-		return nil, core.NotFound(err, "invitation", id)
-	}
-	if i.AcceptedAt != nil {
-		return nil, license.Errorf(license.CodeConflict, "change or remove the member", "the invitation was accepted")
-	}
-	return i, mayGive(by, i.Role)
-}
-
 // RevokeInvitation takes an invitation back; one that is taken back stays so.
 // Errors: CodeForbidden, CodeNotFound, CodeConflict.
 func (s *Service) RevokeInvitation(ctx context.Context, id string) (out *ent.Invitation, err error) {
-	err = s.administer(ctx, func(tx *store.Tx, by auth.Principal) error {
-		if out, err = unaccepted(ctx, tx, by, id); err != nil || out.RevokedAt != nil {
-			return err
+	err = s.unaccepted(ctx, id, func(tx *store.Tx, by auth.Principal, i *ent.Invitation) error {
+		if out = i; out.RevokedAt != nil {
+			return nil
 		}
-		if out, err = tx.Invitation.UpdateOne(out).SetRevokedAt(core.Now()).Save(ctx); err != nil {
+		if out, err = tx.Invitation.UpdateOne(i).SetRevokedAt(core.Now()).Save(core.System(ctx, "invitation")); err != nil {
 			return err
 		}
 		return core.Audit(ctx, tx, by.Organization, "invitation.revoked", id, invitationFacts(out), nil)
 	})
 	return out, err
+}
+
+// unaccepted runs change with an invitation that was not accepted, locked: one of
+// the caller's organization, or one to be the first of a customer of his.
+func (s *Service) unaccepted(ctx context.Context, id string, change func(tx *store.Tx, by auth.Principal, i *ent.Invitation) error) error {
+	open := func(ctx context.Context, tx *store.Tx, by auth.Principal) error {
+		i, err := tx.Invitation.Query().Where(invitation.ID(id), store.Locked).Only(ctx)
+		if err != nil {
+			return core.NotFound(err, "invitation", id)
+		}
+		if i.AcceptedAt != nil {
+			return license.Errorf(license.CodeConflict, "change or remove the member", "the invitation was accepted")
+		}
+		if i.OrganizationID == by.Organization {
+			if err := mayGive(by, i.Role); err != nil {
+				return err
+			}
+		}
+		return change(tx, by, i)
+	}
+	if by, err := auth.From(ctx); err == nil && by.Can(auth.Provision) && !by.IsSystem() {
+		system := core.System(ctx, "invitation")
+		first := false
+		err := s.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+			i, err := tx.Invitation.Query().
+				Where(invitation.ID(id), invitation.HasOrganizationWith(organization.ProviderID(by.Organization))).Only(system)
+			if ent.IsNotFound(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Organization.Query().Where(organization.ID(i.OrganizationID), store.Locked).OnlyID(system); err != nil {
+				return err
+			}
+			if first, err = empty(system, tx, i.OrganizationID); err != nil || !first {
+				return err
+			}
+			return open(system, tx, by)
+		})
+		if first || err != nil {
+			return err
+		}
+	}
+	return s.administer(ctx, func(tx *store.Tx, by auth.Principal) error { return open(ctx, tx, by) })
 }

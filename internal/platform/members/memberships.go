@@ -26,7 +26,8 @@ type Membership struct {
 // Memberships lists those of the person who asks: by the organizations' names,
 // each live one with its test environment behind it, at most MostMemberships. They
 // are of several tenants, so they are found by the person alone, and nothing is
-// told of an organization that he is no member of. An API token has none.
+// told of an organization that he is no member of. Whom an identity provider
+// vouches for has the one that it is believed for; an API token has none.
 func (s *Service) Memberships(ctx context.Context) ([]Membership, error) {
 	by, err := auth.From(ctx)
 	if err != nil || by.Kind != auth.KindMember {
@@ -38,7 +39,7 @@ func (s *Service) Memberships(ctx context.Context) ([]Membership, error) {
 		return nil, core.NotFound(err, "member", by.ID)
 	}
 	own := member.ID(me.ID) // who has no account has this one alone
-	if me.UserID != nil {
+	if me.UserID != nil && !by.Vouched {
 		own = member.UserID(*me.UserID)
 	}
 	rows, err := WithGroups(c.Member.Query().Where(own).Order(ent.Asc(member.FieldID)).Limit(MostMemberships)).All(ctx)

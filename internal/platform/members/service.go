@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/membergroup"
 	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
@@ -74,10 +75,16 @@ func (s *Service) administer(ctx context.Context, change func(tx *store.Tx, by a
 
 // owners counts those who sign in as an owner.
 func owners(ctx context.Context, tx *store.Tx, organization string) (int, error) {
-	return tx.Member.Query().Where(member.OrganizationID(organization), member.UserIDNotNil(), member.Or(
+	return tx.Member.Query().Where(OwnersOf(organization)).Count(ctx)
+}
+
+// OwnersOf finds those who sign in as an owner, by a role of their own or a
+// group's.
+func OwnersOf(organization string) predicate.Member {
+	return member.And(member.OrganizationID(organization), member.UserIDNotNil(), member.Or(
 		member.RoleEQ(property.RoleOwner),
 		member.HasMembershipsWith(membergroupentry.HasMemberGroupWith(membergroup.RoleEQ(property.RoleOwner))),
-	)).Count(ctx)
+	))
 }
 
 // RoleOf is the highest of a member's own role and its groups', which are

@@ -11,7 +11,6 @@ import (
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/ticketline"
 	"github.com/quorate/quorate/ent/transfer"
-	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
@@ -122,7 +121,7 @@ func (w *transferring) returnable(ctx context.Context) (beyond bool, err error) 
 	if err != nil || t.Returns+open < *t.ReturnLimit {
 		return false, err
 	}
-	if w.by.IsSystem() || (w.by.Organization == t.VendorID && w.by.Role == auth.Owner) {
+	if w.by.IsSystem() || (w.by.Organization == t.VendorID && w.by.IsOwner()) {
 		return true, nil
 	}
 	if *t.ReturnLimit == 0 {
@@ -160,16 +159,17 @@ func backOnTicket(ctx context.Context, p *core.Core, tx *store.Tx, t *ent.Transf
 	}))
 }
 
-// activatedThere makes an activation of what was moved, where it was of one.
-func activatedThere(ctx context.Context, tx *store.Tx, t *ent.Transfer, made *ent.Order) error {
+// activatedThere makes an activation of what was moved, where it was of one; nil
+// where it was of none.
+func activatedThere(ctx context.Context, tx *store.Tx, t *ent.Transfer, made *ent.Order) (*ent.TicketActivation, error) {
 	if t.TicketActivationID == nil {
-		return nil
+		return nil, nil
 	}
 	a, err := tx.TicketActivation.Get(ctx, *t.TicketActivationID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	return tx.TicketActivation.Create().SetVendorID(a.VendorID).SetNillableCustomerID(a.CustomerID).
 		SetTicketID(a.TicketID).SetTicketLineID(a.TicketLineID).SetNillableContainerID(made.ContainerID).
-		SetOrderID(made.ID).SetQuantity(made.Quantity).SetActivatedBy(t.RequestedBy).Exec(ctx)
+		SetOrderID(made.ID).SetQuantity(made.Quantity).SetActivatedBy(t.RequestedBy).Save(ctx)
 }

@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/quorate/quorate/ent"
@@ -238,7 +239,7 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 	if err != nil {
 		return err
 	}
-	left := 0
+	left, waiting := 0, 0
 	if last != nil {
 		done, err := sumOrders(ctx, w.tx, core.OrdersAt(w.from.ID()), ofProduct(w.product.ID), order.HasRolloutWith(entrollout.StateEQ(property.RolloutDone)))
 		if err != nil {
@@ -248,7 +249,11 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 		if err != nil {
 			return err
 		}
-		left = done - gone
+		ordered, err := sumOrders(ctx, w.tx, core.OrdersAt(w.from.ID()), ofProduct(w.product.ID))
+		if err != nil {
+			return err
+		}
+		left, waiting = done-gone, ordered-done
 		if !w.from.Single() {
 			left-- // a group's license can't be removed from one backend after another
 		}
@@ -270,8 +275,15 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 	}
 	switch {
 	case quantity > left:
-		return license.Errorf(license.CodeConflict, "name at most that many", "%d licenses of %s can leave %s: those that are rolled out, and in a TMR group all but one",
-			max(left, 0), core.ProductOf(w.product), w.from.Serial())
+		fix, all := "name at most that many", ""
+		if waiting > 0 {
+			fix = fmt.Sprintf("have the other %d rolled out first (by files: hand in the receipts), or name at most that many", waiting)
+		}
+		if !w.from.Single() {
+			all = ", all but one of a TMR group's"
+		}
+		return license.Errorf(license.CodeConflict, fix, "%d licenses of %s can leave %s: those that are rolled out%s",
+			max(left, 0), core.ProductOf(w.product), w.from.Serial(), all)
 	case w.kind == property.TransferRevoke:
 		return nil
 	}

@@ -35,6 +35,7 @@ func ConfirmTransfers(ctx context.Context, p *core.Core, tx *store.Tx, row *ent.
 	}
 	for _, t := range all {
 		change := tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now())
+		facts := map[string]any{"state": property.TransferConfirmed, "kind": t.Kind, "quantity": t.Quantity}
 		switch t.Kind {
 		case property.TransferReturn:
 			if t.TicketActivationID == nil {
@@ -64,15 +65,19 @@ func ConfirmTransfers(ctx context.Context, p *core.Core, tx *store.Tx, row *ent.
 			if err != nil {
 				return err
 			}
-			if err := activatedThere(ctx, tx, t, made); err != nil {
+			facts["order"] = made.ID
+			there, err := activatedThere(ctx, tx, t, made)
+			if err != nil {
 				return err
+			}
+			if there != nil {
+				facts["activation"] = there.ID
 			}
 		}
 		if err := change.Exec(ctx); err != nil {
 			return err
 		}
-		if err := core.Audit(ctx, tx, t.VendorID, "transfer.confirm", t.ID, map[string]any{"state": t.State},
-			map[string]any{"state": property.TransferConfirmed, "kind": t.Kind, "quantity": t.Quantity}); err != nil {
+		if err := core.Audit(ctx, tx, t.VendorID, "transfer.confirm", t.ID, map[string]any{"state": t.State}, facts); err != nil {
 			return err
 		}
 		if err := emitConfirmed(ctx, p, tx, t); err != nil {

@@ -26,7 +26,6 @@ const (
 	MostWaves  = 20
 	MostPlaces = 500
 	mostAtOnce = 50
-	mostName   = 200
 	farthest   = 366 * 24 * time.Hour
 )
 
@@ -62,9 +61,10 @@ func (s Spec) check() error {
 			return field("waves", "leave it out", "a wave has no place")
 		}
 	}
+	if err := core.CheckName("plan", s.Name); err != nil {
+		return err
+	}
 	switch {
-	case s.Name == "" || len(s.Name) > mostName || s.Name != core.ClipText(s.Name):
-		return field("name", "say what it is for in at most 200 bytes", "the plan has no name, or one that is too long")
 	case places == 0 || places > MostPlaces || len(s.Waves) > MostWaves:
 		return field("waves", "make several plans, or fewer waves", "a plan has 1 to %d places in at most %d waves", MostPlaces, MostWaves)
 	case s.AtOnce < 1 || s.AtOnce > mostAtOnce:
@@ -122,11 +122,29 @@ func (p *Service) CreatePlan(ctx context.Context, s Spec) (*ent.RolloutPlan, err
 	return out, nil
 }
 
-// makePlan writes the plan and its entries. A customer's plan is its vendor's too.
+// makePlan writes the plan and its entries. A plan is of one vendor's places, and
+// that one's, too, where a customer makes it.
 func makePlan(ctx context.Context, tx *store.Tx, by auth.Principal, s Spec) (*ent.RolloutPlan, error) {
-	vendor, customer := by.Organization, (*string)(nil)
-	if by.Provider != "" {
-		vendor, customer = by.Provider, &by.Organization
+	waves := make([][]core.LoadedPlace, len(s.Waves))
+	seen, vendor := map[string]bool{}, ""
+	for i, wave := range s.Waves {
+		for _, at := range wave {
+			place, err := core.FindPlace(ctx, tx, at)
+			switch {
+			case err != nil:
+				return nil, err
+			case seen[place.ID()]:
+				return nil, field("waves", "name it once", "%s is in the plan twice", place.Serial())
+			case vendor != "" && place.Vendor() != vendor:
+				return nil, field("waves", "make a plan for each vendor's places", "%s has another vendor than %s", place.Serial(), waves[0][0].Serial())
+			}
+			seen[place.ID()], vendor = true, place.Vendor()
+			waves[i] = append(waves[i], place)
+		}
+	}
+	customer := (*string)(nil)
+	if vendor != by.Organization {
+		customer = &by.Organization
 	}
 	create := tx.RolloutPlan.Create().SetVendorID(vendor).SetNillableCustomerID(customer).SetName(s.Name).
 		SetAtOnce(s.AtOnce).SetStopAfter(s.StopAfter).SetStartedBy(core.DisplayName(by))
@@ -140,17 +158,8 @@ func makePlan(ctx context.Context, tx *store.Tx, by auth.Principal, s Spec) (*en
 	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	for i, wave := range s.Waves {
-		for _, at := range wave {
-			place, err := core.FindPlace(ctx, tx, at)
-			if err != nil {
-				return nil, err
-			}
-			if seen[place.ID()] {
-				return nil, field("waves", "name it once", "%s is in the plan twice", place.Serial())
-			}
-			seen[place.ID()] = true
+	for i, wave := range waves {
+		for _, place := range wave {
 			group, single := place.Columns()
 			if err := tx.RolloutPlanEntry.Create().SetVendorID(vendor).SetNillableCustomerID(customer).SetRolloutPlanID(made.ID).
 				SetWave(i + 1).SetNillableTmrGroupID(group).SetNillableContainerID(single).Exec(ctx); err != nil {

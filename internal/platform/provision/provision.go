@@ -103,6 +103,11 @@ func (p *Service) Provision(ctx context.Context, spec ProvisionSpec) (Provisione
 	var out Provisioned
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = Provisioned{}
+		if !by.IsSystem() {
+			if err := p.core.VendorOnly(ctx, tx, by); err != nil {
+				return err
+			}
+		}
 		w := provisioning{p: p, tx: tx, spec: spec, root: root, vendor: spec.Vendor}
 		return w.run(ctx, prints, &out)
 	})
@@ -162,6 +167,7 @@ type provisioning struct {
 	root   seal.Signer
 	vendor string
 	cust   *string
+	most   int      // containers that the customer may have; 0: any number
 	made   []string // ids of what was made
 }
 
@@ -205,6 +211,9 @@ func (w *provisioning) customer(ctx context.Context) error {
 	}
 	org, err := w.tx.Organization.Query().Where(organization.Name(name), organization.ProviderID(w.vendor)).Only(ctx)
 	if ent.IsNotFound(err) {
+		if err := core.CheckName("customer", name); err != nil {
+			return core.AtField("customer", err)
+		}
 		org, err = w.p.core.NewCustomer(ctx, w.tx, w.vendor, name)
 		if err == nil {
 			w.made = append(w.made, org.ID)
@@ -275,6 +284,9 @@ func (w *provisioning) group(ctx context.Context, activation [16]byte) (*ent.Tmr
 
 func (w *provisioning) virtual(ctx context.Context, g *ent.TmrGroup) (*ent.Container, error) {
 	found, err := w.tx.Container.Query().Where(container.Serial(g.VirtualSerial)).Only(ctx)
+	if err == nil && (found.TmrGroupID == nil || *found.TmrGroupID != g.ID) {
+		return nil, license.Errorf(license.CodeConflict, "take another serial number", "the container %s is there already", found.Serial)
+	}
 	if !ent.IsNotFound(err) {
 		return found, err
 	}

@@ -17,12 +17,19 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
+// MostContainers is how many a customer may have for registering another one.
+const MostContainers = 1000
+
 // RegisterSpec tells of a container outside of TMR groups.
 type RegisterSpec struct {
 	// Request is the text of the container's request file.
 	Request string
+	// Vendor is the global id of who licenses to it: the caller's own organization
+	// or its provider. Empty: its provider, or itself where there is none.
+	Vendor string `json:",omitempty"`
 	// Customer is the name of the customer that runs it, made where it is
-	// missing; empty: the vendor itself does.
+	// missing; empty: the vendor itself does. A customer registers its own alone,
+	// by its name or none.
 	Customer string
 	// Server is its license server, if that shall be linked; nil: it gets its
 	// updates by files.
@@ -41,8 +48,11 @@ type Registered struct {
 }
 
 // RegisterContainer makes a container known by the fingerprint in its request
-// file. Called again it changes nothing, but for a server that it adds. Errors:
-// CodeForbidden, CodeInvalidInput, CodeFingerprintForged and the others of
+// file: a vendor's for anybody, a customer's for itself, with its vendor; who is
+// both says by spec.Vendor which one is meant. That
+// brings no licenses: orders, tickets and re-hosting do, by the vendor's rules.
+// Called again it changes nothing, but for a server that it adds. Errors:
+// CodeForbidden, CodeLimitReached, CodeInvalidInput, CodeFingerprintForged and the others of
 // armor.Parse, CodeConflict for a container of a TMR group, of another
 // organization or with other keys, and for a key of another request,
 // CodeContainerBlocked, CodeManipulation for
@@ -72,7 +82,7 @@ func (p *Service) RegisterContainer(ctx context.Context, spec RegisterSpec) (Reg
 	register := func(tx *store.Tx) error {
 		out = Registered{}
 		w := provisioning{p: p, tx: tx, spec: ProvisionSpec{Customer: spec.Customer}, vendor: by.Organization}
-		if err := w.customer(ctx); err != nil {
+		if err := w.whose(ctx, by, spec.Vendor); err != nil {
 			return err
 		}
 		if out.Container, err = w.alone(ctx, f); err != nil {
@@ -127,17 +137,44 @@ func registered(ctx context.Context, tx *store.Tx, ids []string) (out Registered
 
 func checkRegister(spec RegisterSpec, by auth.Principal, file armor.File, part armor.Part) error {
 	switch {
-	case by.Organization == "" || by.Provider != "":
-		return license.Errorf(license.CodeForbidden, "ask the vendor to register the container", "only a vendor registers containers")
+	case by.Organization == "":
+		return license.Errorf(license.CodeInvalidInput, "act for a member", "the system has no containers")
 	case !file.Group.IsZero():
 		return license.Errorf(license.CodeInvalidInput, "provision the group, or give the file of one container", "the file is of the TMR group %s", file.Group)
 	case part.Serial.Kind() == license.KindVirtual:
 		return license.Errorf(license.CodeInvalidInput, "give the request of a license server", "%s is a virtual container", part.Serial)
-	case len(spec.Customer) > 200:
+	case len(spec.Customer) > core.MostName:
 		return license.Errorf(license.CodeInvalidInput, "use at most 200 bytes", "the customer's name is too long")
-	case spec.Server != nil && (spec.Server.Name == "" || len(spec.Server.Name) > 200 || len(spec.Server.Address) > 200):
-		return license.Errorf(license.CodeInvalidInput, "use 1 to 200 bytes", "the server's name or address is missing or too long")
+	case spec.Server != nil && spec.Server.Address != core.PlainText(core.ClipText(spec.Server.Address)):
+		return core.AtField("server", license.Errorf(license.CodeInvalidInput, "use at most 200 bytes on one line", "the server's address is too long or no plain text"))
+	case spec.Server != nil:
+		return core.AtField("server", core.CheckName("server", spec.Server.Name))
 	}
+	return nil
+}
+
+// whose finds out whose the container is to be. Who has a provider says it where
+// he is meant as a vendor himself.
+func (w *provisioning) whose(ctx context.Context, by auth.Principal, vendor string) error {
+	switch {
+	case vendor == by.Organization || vendor == "" && by.Provider == "":
+		if err := w.p.core.VendorOnly(ctx, w.tx, by); err != nil {
+			return core.AtField("vendor", err)
+		}
+		return w.customer(ctx)
+	case vendor != "" && vendor != by.Provider:
+		return core.AtField("vendor", license.Errorf(license.CodeForbidden, "name your own organization, or your vendor",
+			"that one is not your vendor"))
+	}
+	own, err := w.tx.Organization.Get(ctx, by.Organization)
+	if err != nil {
+		return err
+	}
+	if name := w.spec.Customer; name != "" && name != own.Name {
+		return license.Errorf(license.CodeForbidden, "leave the customer out, ask the vendor, or be named as the vendor yourself",
+			"a customer registers its own containers alone")
+	}
+	w.vendor, w.cust, w.most = by.Provider, &own.ID, MostContainers
 	return nil
 }
 
@@ -154,6 +191,9 @@ func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Cont
 		return nil, license.Errorf(license.CodeManipulation, "register a fresh container, or restore the platform's database",
 			"the container %s holds updates that this platform has no record of", f.Serial)
 	}
+	if err := w.room(ctx); err != nil {
+		return nil, err
+	}
 	made, err := w.tx.Container.Create().SetVendorID(w.vendor).SetNillableCustomerID(w.cust).
 		SetSerial(f.Serial.String()).SetKind(core.KindOf(f.Serial)).
 		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
@@ -165,6 +205,21 @@ func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Cont
 		return nil, err
 	}
 	return made, w.p.core.EmitContainer(ctx, w.tx, made, core.EventContainerRegistered, "")
+}
+
+// room refuses one more container where there is a bound.
+func (w *provisioning) room(ctx context.Context) error {
+	if w.most == 0 {
+		return nil
+	}
+	if err := w.tx.LockName(ctx, "containers\x00"+*w.cust); err != nil {
+		return err
+	}
+	n, err := w.tx.Container.Query().Where(container.CustomerID(*w.cust)).Count(ctx)
+	if err == nil && n >= w.most {
+		err = license.Errorf(license.CodeLimitReached, "ask the vendor to register it", "there are %d containers already, and a customer registers no more", n)
+	}
+	return err
 }
 
 func sameAlone(found *ent.Container, f seal.Fingerprint, vendor string, customer *string) error {

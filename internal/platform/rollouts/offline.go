@@ -57,6 +57,9 @@ func (p *Service) StartOfflineRolloutOnce(ctx context.Context, key string, at co
 	if err != nil {
 		return OfflineRollout{}, err
 	}
+	for _, p := range parts {
+		p.Request.Nonce = nil // the TMR server's own: it doesn't tell how old the file is
+	}
 	if err := p.firstsSigned(ctx, at); err != nil {
 		return OfflineRollout{}, err
 	}

@@ -72,8 +72,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, by *Claim, token, name, 
 	}
 	hash := ""
 	if !shown.Known {
-		if err := checkName(name); err != nil {
-			return Claim{}, core.AtField("name", err)
+		if err := core.CheckName("account", name); err != nil {
+			return Claim{}, err
 		}
 		if err := checkPassword(password); err != nil {
 			return Claim{}, err

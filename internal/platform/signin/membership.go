@@ -77,6 +77,7 @@ func (s *Service) membership(ctx context.Context, c Claim) (auth.Principal, erro
 	}
 	p := principal(m, org)
 	if c.Provider != "" {
+		p.Vouched = true
 		return p, s.vouched(ctx, c, home)
 	}
 	return p, s.passwordCounts(ctx, home, p.Role)

@@ -248,7 +248,7 @@ func (s *Service) vouch(ctx context.Context, row *ent.IdentityProvider, v voyage
 			claims.Name = more.Name
 		}
 	}
-	out := person{Subject: id.Subject, Name: core.ClipText(claims.Name)}
+	out := person{Subject: id.Subject, Name: strings.TrimSpace(core.PlainText(core.ClipText(claims.Name)))}
 	if claims.Verified == true || claims.Verified == "true" {
 		if email, err := core.NormalEmail(claims.Email); err == nil {
 			out.Email = email

@@ -129,7 +129,7 @@ func (s *Service) ChangePassword(ctx context.Context, c Claim, present, fresh st
 	now := core.Now()
 	err = s.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		n, err := tx.User.Update().Where(user.ID(who.ID), user.PasswordHash(hashOf(who))).
-			SetPasswordHash(hash).SetPasswordAt(now).Save(ctx)
+			SetPasswordHash(hash).SetPasswordAt(now).ClearResetDigest().ClearResetUntil().Save(ctx)
 		if err != nil {
 			return err
 		}
@@ -151,8 +151,8 @@ func (s *Service) Rename(ctx context.Context, c Claim, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkName(name); err != nil {
-		return core.AtField("name", err)
+	if err := core.CheckName("account", name); err != nil {
+		return err
 	}
 	return s.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if err := tx.User.UpdateOneID(who.ID).SetName(name).Exec(ctx); err != nil {

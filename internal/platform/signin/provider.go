@@ -12,7 +12,11 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/user"
 	"github.com/quorate/quorate/ent/useridentity"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
@@ -154,16 +158,23 @@ func (p *Providers) UpdateIdentityProvider(ctx context.Context, id string, revis
 }
 
 // DeleteIdentityProvider removes one. Whoever it signed in is signed out; the
-// members stay. Errors: CodeForbidden, CodeNotFound.
+// members stay, and one of them who can sign in as an owner. Errors:
+// CodeForbidden, CodeNotFound, CodeConflict.
 func (p *Providers) DeleteIdentityProvider(ctx context.Context, id string) error {
 	by, err := p.owner(ctx)
 	if err != nil {
 		return err
 	}
 	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Organization.Query().Where(organization.ID(by.Organization), store.Locked).OnlyID(ctx); err != nil {
+			return err
+		}
 		row, err := tx.IdentityProvider.Query().Where(identityprovider.ID(id), store.Locked).Only(ctx)
 		if err != nil {
 			return core.NotFound(err, "identity provider", id)
+		}
+		if err := keepOwner(ctx, tx, row); err != nil {
+			return err
 		}
 		if _, err := tx.UserIdentity.Delete().Where(useridentity.ProviderID(row.ID)).Exec(core.System(ctx, "identity provider")); err != nil {
 			return err
@@ -175,14 +186,32 @@ func (p *Providers) DeleteIdentityProvider(ctx context.Context, id string) error
 	})
 }
 
-// owner gives the principal if he is an owner: whoever chooses the identity
-// provider can be anybody in the organization.
+// keepOwner refuses to remove the only way in of all owners that there are.
+func keepOwner(ctx context.Context, tx *store.Tx, row *ent.IdentityProvider) error {
+	ctx = core.System(ctx, "identity provider")
+	by := func(ways ...predicate.User) (bool, error) {
+		return tx.Member.Query().Where(members.OwnersOf(row.OrganizationID), member.HasUserWith(user.Or(ways...))).Exist(ctx)
+	}
+	at := identityprovider.OrganizationID(row.OrganizationID)
+	there, err := by(user.HasIdentitiesWith(useridentity.ProviderID(row.ID)))
+	if err != nil || !there {
+		return err
+	}
+	there, err = by(user.PasswordHashNotNil(), user.HasIdentitiesWith(useridentity.HasProviderWith(at, identityprovider.IDNEQ(row.ID))))
+	if err == nil && !there {
+		err = license.Errorf(license.CodeConflict, "make a member an owner who signs in by password first", "nobody could sign in as an owner any more")
+	}
+	return err
+}
+
+// owner gives the principal if he may do all that an owner may: whoever chooses
+// the identity provider can be anybody in the organization.
 func (p *Providers) owner(ctx context.Context) (auth.Principal, error) {
 	by, err := auth.Require(ctx, auth.ManageMembers)
 	if err != nil {
 		return by, err
 	}
-	if by.IsSystem() || by.Role != auth.Owner {
+	if by.IsSystem() || !by.IsOwner() {
 		return by, forbidden("ask an owner of your organization", "you may not choose the identity provider")
 	}
 	return by, nil
@@ -207,8 +236,8 @@ func (p *Providers) check(ctx context.Context, spec ProviderSpec) (ProviderSpec,
 	bad := func(field, fix, what string) error {
 		return core.AtField(field, license.Errorf(license.CodeInvalidInput, fix, "%s", what))
 	}
-	if err := checkName(spec.Name); err != nil {
-		return spec, core.AtField("name", err)
+	if err := core.CheckName("identity provider", spec.Name); err != nil {
+		return spec, err
 	}
 	if err := outbound.CheckURL(spec.Issuer, p.private); err != nil {
 		return spec, core.AtField("issuer", err)

@@ -149,13 +149,6 @@ func wrongPassword() error {
 	return unauthenticated("check both and try again", "the e-mail address or the password is wrong")
 }
 
-func checkName(name string) error {
-	if strings.TrimSpace(name) == "" || name != core.ClipText(name) {
-		return license.Errorf(license.CodeInvalidInput, "use 1 to 200 bytes", "the name is empty or too long")
-	}
-	return nil
-}
-
 func checkPassword(password string) error {
 	if len(password) < LeastPassword || len(password) > auth.MostPassword {
 		return core.AtField("password", license.Errorf(license.CodeInvalidInput,

@@ -77,7 +77,7 @@ type OrganizationChange struct {
 }
 
 // UpdateOrganization changes the caller's organization, or the name of a
-// customer of his. What a vendor sees of a customer's users only the customer
+// customer of his, which a customer itself doesn't change. What a vendor sees of a customer's users only the customer
 // chooses; it counts at once, for the past as well. revision is the one that the
 // change was made from. Errors: CodeForbidden, CodeInvalidInput, CodeNotFound,
 // CodeConflict.
@@ -96,6 +96,11 @@ func (s *Service) UpdateOrganization(ctx context.Context, id string, revision in
 	}
 	if err := mayChoose(by, id, c.UserVisibility); err != nil {
 		return nil, err
+	}
+	// By the names of its customers a vendor orders: none may take another's, or
+	// try out who else there is.
+	if c.Name != nil && id == by.Organization && by.Provider != "" {
+		return nil, core.AtField("name", license.Errorf(license.CodeForbidden, "ask your vendor", "the vendor names its customers"))
 	}
 	var out *ent.Organization
 	err = s.core.Store.WithTx(ctx, func(tx *store.Tx) error {
@@ -150,7 +155,7 @@ func mayChoose(by auth.Principal, id string, v *property.UserVisibility) error {
 }
 
 // CreateTestEnvironment makes the test environment of the caller's
-// organization: an organization of its own, for which his members act too, with
+// organization, which is a vendor: an organization of its own, for which his members act too, with
 // the same roles. What is made in it is for tests alone and never meets what is
 // live. key makes it idempotent. Errors: CodeForbidden, CodeConflict.
 func (s *Service) CreateTestEnvironment(ctx context.Context, key string) (*ent.Organization, error) {
@@ -168,7 +173,7 @@ func (s *Service) CreateTestEnvironment(ctx context.Context, key string) (*ent.O
 		switch {
 		case live.Environment != property.EnvironmentLive:
 			return license.Errorf(license.CodeConflict, "act for the live organization", "this is a test environment already")
-		case live.ProviderID != nil:
+		case !live.Vendor:
 			return license.Errorf(license.CodeForbidden, "ask your vendor for a customer in its test environment", "only a vendor has a test environment")
 		}
 		ids, _, err := core.Once(ctx, tx, by.Organization, "createTestEnvironment", key, "", func() ([]string, error) {
@@ -179,7 +184,8 @@ func (s *Service) CreateTestEnvironment(ctx context.Context, key string) (*ent.O
 			if there {
 				return nil, license.Errorf(license.CodeConflict, "switch to it", "there is a test environment already")
 			}
-			row, err := tx.Organization.Create().SetName(live.Name).SetVendor(live.Vendor).SetCustomer(live.Customer).
+			// There it is nobody's customer.
+			row, err := tx.Organization.Create().SetName(live.Name).SetVendor(true).
 				SetEnvironment(property.EnvironmentTest).SetLiveID(live.ID).Save(system)
 			if err != nil {
 				return nil, err

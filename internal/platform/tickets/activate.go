@@ -272,7 +272,8 @@ func (w *activating) activate(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// claim makes the ticket the customer's who activates it first.
+// claim makes the ticket the customer's who activates it first. The vendor's log
+// tells, whoever does it: that one's own tells of the activation alone.
 func (w *activating) claim(ctx context.Context, customer *string) error {
 	if w.ticket.CustomerID != nil || customer == nil {
 		return nil
@@ -286,7 +287,8 @@ func (w *activating) claim(ctx context.Context, customer *string) error {
 		return err
 	}
 	w.ticket.Edges.Lines = lines
-	return nil
+	return core.Audit(ctx, w.tx, w.ticket.VendorID, "ticket.claimed", w.ticket.ID, nil,
+		map[string]any{"customer": *customer, "by": core.ClipText(core.DisplayName(w.by)), "revision": w.ticket.Revision})
 }
 
 // at activates at one place, and starts its rollouts.

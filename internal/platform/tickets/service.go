@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -37,39 +36,54 @@ func New(c *core.Core, bring *rollouts.Service) *Service {
 // codePurpose says what a sealed code is.
 const codePurpose = core.TicketPurpose
 
-// wrongCodes are the pauses of who asks for codes that there are not.
+// wrongCodes is how many codes that there are not one may ask for: so many at
+// once, and one a minute then.
 //
 //nolint:gochecknoglobals // a constant
-var wrongCodes = ratelimit.Pauses{Free: 20, First: time.Second, Most: time.Minute}
+var wrongCodes = ratelimit.Rate{Burst: 20, Per: 20 * time.Minute}
 
 // byCode finds a ticket that the caller may have the code of: his own, one that
 // he made, or one of his vendor's that is nobody's yet. Any other is not found,
-// as is a code that was never given out. Who asks for many of these has to wait.
+// as is a code that was never given out. Who asks for many of these has to wait;
+// the right ones in between change nothing about that.
 func (p *Service) byCode(ctx context.Context, by auth.Principal, text string) (*ent.Ticket, error) {
 	code, err := ticket.Parse(text)
 	if err != nil {
 		return nil, core.AtField("code", err)
 	}
-	sum := sha256.Sum256([]byte(by.Actor()))
-	key := "ticket:" + hex.EncodeToString(sum[:16])
-	wait, err := p.core.Limits.Try(ctx, key, wrongCodes)
-	if err != nil {
+	if err := p.wrong(ctx, by, 0); err != nil {
 		return nil, err
-	}
-	if wait > 0 {
-		return nil, ratelimit.Throttled(wait, fmt.Sprintf("wait %d s and try again", ratelimit.Seconds(wait)), "too many codes were wrong")
 	}
 	digest := code.Digest(ticket.Ticket)
 	found, err := p.core.Store.Client().Ticket.Query().Where(entticket.CodeDigest(digest)).WithLines(func(q *ent.TicketLineQuery) {
 		q.Order(ent.Asc(ticketline.FieldPosition)).WithItem(core.WithProduct)
 	}).Only(core.System(ctx, "ticket"))
 	if err != nil && !ent.IsNotFound(err) {
-		return nil, errors.Join(err, p.core.Limits.Forget(context.WithoutCancel(ctx), key)) // nobody knows whether it was wrong
+		return nil, err // nobody knows whether it was wrong
 	}
-	if err != nil || !ticket.Same(digest, found.CodeDigest) || !mayHave(by, found) {
-		return nil, core.AtField("code", license.Errorf(license.CodeNotFound, "compare it with the ticket, or ask the vendor", "there is no ticket of this code"))
+	if err == nil && ticket.Same(digest, found.CodeDigest) && mayHave(by, found) {
+		return found, nil
 	}
-	return found, p.core.Limits.Forget(ctx, key)
+	if err := p.wrong(context.WithoutCancel(ctx), by, 1); err != nil {
+		return nil, err
+	}
+	return nil, core.AtField("code", license.Errorf(license.CodeNotFound, "compare it with the ticket, or ask the vendor", "there is no ticket of this code"))
+}
+
+// wrong counts codes that were wrong, or with 0 only asks. The error is
+// CodeThrottled for who has no more: those that he tries at the same time are not
+// all answered.
+func (p *Service) wrong(ctx context.Context, by auth.Principal, n int) error {
+	sum := sha256.Sum256([]byte(by.Actor()))
+	q, err := p.core.Limits.Take(ctx, ratelimit.Charge{
+		Scope: "ticket:" + hex.EncodeToString(sum[:16]), Cost: n, Buckets: []ratelimit.Bucket{{Name: "wrong", Rate: wrongCodes}},
+	})
+	if err != nil || q.OK && q.Remaining+n > 0 {
+		return err
+	}
+	next := wrongCodes.Per / time.Duration(wrongCodes.Burst)
+	wait := q.Reset - wrongCodes.Per + next
+	return ratelimit.Throttled(wait, fmt.Sprintf("wait %d s and try again", ratelimit.Seconds(wait)), "too many codes were wrong")
 }
 
 func mayHave(by auth.Principal, t *ent.Ticket) bool {

@@ -69,7 +69,7 @@ func (p *Service) claim(ctx context.Context, endpoint string) (c *claimed, err e
 		for {
 			row, err := tx.WebhookDelivery.Query().Where(webhookdelivery.WebhookEndpointID(e.ID), webhookdelivery.StateEQ(property.DeliveryPending),
 				webhookdelivery.DueAtLTE(now), webhookdelivery.Or(webhookdelivery.ClaimedUntilIsNil(), webhookdelivery.ClaimedUntilLTE(now))).
-				Order(ent.Asc(webhookdelivery.FieldDueAt, webhookdelivery.FieldID)).WithWebhookEvent().First(ctx)
+				Order(ent.Asc(webhookdelivery.FieldDueAt)).WithWebhookEvent().First(ctx)
 			if ent.IsNotFound(err) {
 				return nil
 			}
@@ -121,12 +121,14 @@ func (p *Service) attempt(ctx context.Context, c *claimed) error {
 	return p.record(context.WithoutCancel(ctx), c, r)
 }
 
-// giveBack lets another worker make the attempt at once.
+// giveBack lets another worker make the attempt at once, as one that was not
+// begun.
 func (p *Service) giveBack(ctx context.Context, c *claimed) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		return tx.WebhookDelivery.Update().Where(webhookdelivery.ID(c.row.ID), webhookdelivery.Attempt(c.row.Attempt)).ClearClaimedUntil().Exec(ctx)
+		return tx.WebhookDelivery.Update().Where(webhookdelivery.ID(c.row.ID), webhookdelivery.Attempt(c.row.Attempt)).
+			SetAttempt(c.row.Attempt - 1).ClearClaimedUntil().Exec(ctx)
 	})
 }
 
@@ -168,7 +170,7 @@ func (p *Service) record(ctx context.Context, c *claimed, r webhook.Result) erro
 		if err := u.Exec(ctx); err != nil {
 			return err
 		}
-		return p.judge(ctx, tx, e, r)
+		return p.judge(ctx, tx, e, row, r)
 	})
 	if err == nil {
 		p.counts.attempted(r, state)
@@ -177,21 +179,31 @@ func (p *Service) record(ctx context.Context, c *claimed, r webhook.Result) erro
 }
 
 // judge notes how the endpoint does, and disables it when it was too long that
-// nothing arrived.
-func (p *Service) judge(ctx context.Context, tx *store.Tx, e *ent.WebhookEndpoint, r webhook.Result) error {
-	now := core.Now()
+// nothing arrived. Time in which there was nothing to deliver doesn't count.
+func (p *Service) judge(ctx context.Context, tx *store.Tx, e *ent.WebhookEndpoint, tried *ent.WebhookDelivery, r webhook.Result) error {
+	now, since := core.Now(), e.FailingSince
+	if since != nil && !r.OK() && tried.Attempt == 1 && now.Sub(*since) >= patience {
+		others, err := tx.WebhookDelivery.Query().Where(webhookdelivery.WebhookEndpointID(e.ID), webhookdelivery.StateEQ(property.DeliveryPending),
+			webhookdelivery.AttemptGT(0), webhookdelivery.IDNEQ(tried.ID)).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		if !others {
+			since = nil
+		}
+	}
 	reason := ""
 	switch {
-	case r.OK() && e.FailingSince == nil, e.DisabledAt != nil:
+	case r.OK() && since == nil, e.DisabledAt != nil:
 		return nil
 	case r.OK():
 		return tx.WebhookEndpoint.UpdateOne(e).ClearFailingSince().Exec(ctx)
 	case r.Gone():
 		reason = "it answered 410: it wants no more messages"
-	case e.FailingSince == nil:
+	case since == nil:
 		return tx.WebhookEndpoint.UpdateOne(e).SetFailingSince(now).Exec(ctx)
-	case now.Sub(*e.FailingSince) >= patience:
-		reason = fmt.Sprintf("nothing has arrived since %s", e.FailingSince.UTC().Format(time.RFC3339))
+	case now.Sub(*since) >= patience:
+		reason = fmt.Sprintf("nothing has arrived since %s", since.UTC().Format(time.RFC3339))
 	default:
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"entgo.io/contrib/entgql"
 	"entgo.io/ent/entc"
@@ -44,7 +45,13 @@ func run() error {
 	if err := joinErrors(filepath.Join("ent", "gql_node.go")); err != nil {
 		return err
 	}
-	if err := countWhenAsked(filepath.Join("ent", "gql_pagination.go")); err != nil {
+	if err := anyNames(filepath.Join("ent", "gql_pagination.go"), filepath.Join("ent", "gql_collection.go")); err != nil {
+		return err
+	}
+	if err := countWhenAsked(filepath.Join("ent", "gql_pagination.go"), filepath.Join("ent", "gql_collection.go")); err != nil {
+		return err
+	}
+	if err := betweenCursors(filepath.Join("ent", "gql_pagination.go")); err != nil {
 		return err
 	}
 	if err := scanAgain("ent"); err != nil {
@@ -56,19 +63,80 @@ func run() error {
 	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Denial", "ItemVersion", "Order", "Rollout", "RolloutPlan", "AuditEntry")
 }
 
+// anyNames has fields found by what they are, whatever a query calls them: entgql
+// knows `edges`, `node`, `pageInfo` and `totalCount` by these names alone, and
+// reads of what is asked for under two names what the last one wants
+// (ent/collected.go).
+func anyNames(pages, fields string) error {
+	if err := replace(pages, []edit{
+		{was: `(?s)func collectedField\(.*?\n\}\n`},
+		{`(edges|node|pageInfo|totalCount)Field(\s+)= "`, `${1}Field${2}= byName + "`},
+	}); err != nil {
+		return err
+	}
+	return replace(fields, []edit{
+		{`for _, field := range graphql\.CollectFields\(opCtx, collected\.Selections, satisfies\) \{`,
+			"fields := graphql.CollectFields(opCtx, collected.Selections, satisfies)\nfor _, field := range fields {"},
+		{`alias = field\.Alias\s+(path\s+= append\(path, )alias(\)\s+query = [^\n]+\s+\)\s+if err := query\.collectField\(ctx, oneNode, opCtx, )field(, path, [^\n]+\s+return err\s+\}\s+_q\.with\w+ = query)`,
+			"${1}byName+field.Name${2}allNames(fields, field)${3}"},
+	})
+}
+
 // countWhenAsked keeps a page from counting all rows where nobody asks how many
 // there are: whether there are more is told by the one row that it reads too
-// many. Only a page without entries still has to count for that.
-func countWhenAsked(path string) error {
+// many, also where nobody asks for its entries.
+func countWhenAsked(pages, fields string) error {
+	if err := replace(pages, []edit{
+		{`ignoredEdges := !hasCollectedField\(ctx, edgesField\)`, "ignoredEdges := !hasCollectedField(ctx, edgesField) && !hasCollectedField(ctx, pageInfoField)"},
+		{`if hasCollectedField\(ctx, totalCountField\) \|\| hasCollectedField\(ctx, pageInfoField\) \{`, "if hasCollectedField(ctx, totalCountField) {"},
+	}); err != nil {
+		return err
+	}
+	return replace(fields, []edit{
+		{`ignoredEdges := !hasCollectedField\(ctx, append\(path, edgesField\)\.\.\.\)`,
+			"ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...) && !hasCollectedField(ctx, append(path, pageInfoField)...)"},
+		{`if hasCollectedField\(ctx, append\(path, totalCountField\)\.\.\.\) \|\| hasCollectedField\(ctx, append\(path, pageInfoField\)\.\.\.\) \{`,
+			"if hasCollectedField(ctx, append(path, totalCountField)...) {"},
+	})
+}
+
+// betweenCursors has a page lie behind `after` and before `before`, whichever end
+// it is read from, and refuses cursors of other lists (ent/between.go).
+func betweenCursors(path string) error {
+	var edits []edit
 	src, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	was := []byte("if hasCollectedField(ctx, totalCountField) || hasCollectedField(ctx, pageInfoField) {")
-	if !bytes.Contains(src, was) {
-		return fmt.Errorf("%s no longer counts as expected: entgql has changed", path)
+	for _, e := range regexp.MustCompile(`var Default(\w+)Order = `).FindAllSubmatch(src, -1) {
+		column := "Default" + string(e[1]) + "Order.Field.column"
+		edits = append(edits, edit{
+			`direction := p\.order\.Direction\s+if p\.reverse \{\s+direction = direction\.Reverse\(\)\s+\}\s+for _, predicate := range entgql\.CursorsPredicate\(after, before, ` + column + `, p\.order\.Field\.column, direction\) \{\s+query = query\.Where\(predicate\)\s+\}`,
+			"places, err := between(after, before, " + column + ", p.order.Direction, " + strings.ToLower(string(e[1])) + ".DefaultID)\nif err != nil {\nreturn nil, err\n}\nfor _, place := range places {\nquery = query.Where(place)\n}",
+		})
 	}
-	src = bytes.ReplaceAll(src, was, []byte("if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {"))
+	return replace(path, edits)
+}
+
+// edit is of each place that a pattern matches; without new text it goes.
+type edit struct{ was, now string }
+
+// replace edits generated code, and fails where it isn't as expected.
+func replace(path string, edits []edit) error {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range edits {
+		was := regexp.MustCompile(e.was)
+		if !was.Match(src) {
+			return fmt.Errorf("%s has no %s: entgql has changed", path, e.was)
+		}
+		src = was.ReplaceAll(src, []byte(e.now))
+	}
+	if src, err = format.Source(src); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	return os.WriteFile(path, src, 0o644)
 }
 

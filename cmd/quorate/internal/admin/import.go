@@ -22,29 +22,28 @@ type Import struct {
 // importFlags are what all imports have.
 type importFlags struct {
 	cli.APIFlags
-	File    string `arg:"" help:"The file, or - for standard input."`
-	DryRun  bool   `help:"Show the plan alone, and change nothing: this is the default."`
-	Apply   bool   `help:"Carry the plan out at the platform. A second run changes nothing."`
-	LeftOut bool   `name:"accept-left-out" help:"With --apply: carry it out though something of the file is left out."`
+	DryRun  bool `help:"Show the plan alone, and change nothing: this is the default."`
+	Apply   bool `help:"Carry the plan out at the platform. A second run changes nothing."`
+	LeftOut bool `name:"accept-left-out" help:"With --apply: carry it out though something of the file is left out."`
 }
 
-// read gives the file.
-func (f importFlags) read(std cli.Streams) ([]byte, error) {
+// read gives a file.
+func (f importFlags) read(std cli.Streams, path string, most int64) ([]byte, error) {
 	if f.Apply && f.DryRun {
 		return nil, license.Errorf(license.CodeInvalidInput, "give one of --dry-run and --apply", "either the plan is shown or it is carried out")
 	}
 	in := std.In
-	if f.File != "-" {
-		file, err := os.Open(f.File)
+	if path != "-" {
+		file, err := os.Open(path)
 		if err != nil {
-			return nil, &license.Error{Code: license.CodeInvalidInput, Message: fmt.Sprintf("%s can't be read", f.File), Fix: "name a file that is there", Err: err}
+			return nil, &license.Error{Code: license.CodeInvalidInput, Message: fmt.Sprintf("%s can't be read (%v)", path, cli.Cause(err)), Fix: "name a file that is there", Err: err}
 		}
 		defer file.Close()
 		in = file
 	}
-	b, err := io.ReadAll(io.LimitReader(in, importer.MostBytes+1))
+	b, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err != nil {
-		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be read", f.File), Fix: "try again", Err: err}
+		return nil, &license.Error{Code: license.CodeInvalidInput, Message: fmt.Sprintf("%s can't be read (%v)", path, cli.Cause(err)), Fix: "name a file", Err: err}
 	}
 	return b, nil
 }
@@ -54,7 +53,7 @@ func (f importFlags) agreed(all []importer.Problem) error {
 	left := 0
 	for _, p := range all {
 		if p.LeftOut {
-			left++
+			left += 1 + p.More
 		}
 	}
 	if left > 0 && !f.LeftOut {
@@ -85,6 +84,7 @@ func productsByName(given map[string]string, flag string) (map[string]license.Pr
 
 type importFlexNetCmd struct {
 	importFlags
+	File    string            `arg:"" help:"The file, or - for standard input."`
 	Feature map[string]string `help:"Which product a feature of the file is, for example cad=6000010:14; may be repeated." placeholder:"NAME=FIRM:PRODUCT"`
 	Place   string            `help:"With --apply: the TMR group or container whose rules these are, by id or serial number."`
 	Replace bool              `help:"With --apply: take the place of rules that are there."`
@@ -102,7 +102,7 @@ Examples:
 
 // Run shows the rules, or saves them.
 func (c *importFlexNetCmd) Run(ctx context.Context, std cli.Streams) error {
-	b, err := c.read(std)
+	b, err := c.read(std, c.File, importer.MostBytes)
 	if err != nil {
 		return err
 	}
@@ -186,17 +186,19 @@ func (c *importFlexNetCmd) save(ctx context.Context, text string) (importDone, e
 
 type importKeygenCmd struct {
 	importFlags
+	Files   []string          `arg:"" help:"The files, or - for standard input."`
 	Product map[string]string `help:"Which product one of keygen's is, by its id, code or name, for example cad=6000010:14; may be repeated." placeholder:"NAME=FIRM:PRODUCT"`
 }
 
 func (importKeygenCmd) Help() string {
-	return `The file is keygen's own answer: GET /v1/accounts/ACCOUNT/licenses with
-include=user,owner,policy,product. Each license becomes a ticket, which its
+	return `The files are keygen's own answers: GET /v1/accounts/ACCOUNT/licenses with
+page[number] and page[size], all pages, and so users, groups, policies and
+products, which the licenses name. Each license becomes a ticket, which its
 customer activates (docs/importing.md).
 
 Examples:
-  quorate import keygen licenses.json --product cad=6000010:14
-  quorate import keygen licenses.json --product cad=6000010:14 --apply --accept-left-out --json`
+  quorate import keygen licenses-*.json users-*.json groups-*.json policies-*.json products-*.json --product cad=6000010:14
+  cat keygen/*.json | quorate import keygen - --product cad=6000010:14 --apply --accept-left-out --json`
 }
 
 // Run shows the plan, or carries it out.
@@ -205,10 +207,13 @@ func (c *importKeygenCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.plan(ctx, std, func(b []byte) (importer.Plan, error) { return importer.ParseKeygen(b, products) })
+	return c.plan(ctx, std, c.Files, importer.MostExport, func(files [][]byte) (importer.Plan, error) { return importer.ParseKeygen(files, products) })
 }
 
-type importCSVCmd struct{ importFlags }
+type importCSVCmd struct {
+	importFlags
+	File string `arg:"" help:"The file, or - for standard input."`
+}
 
 func (importCSVCmd) Help() string {
 	return `The header tells what is in the file (docs/importing.md):
@@ -228,16 +233,20 @@ Examples:
 
 // Run shows the plan, or carries it out.
 func (c *importCSVCmd) Run(ctx context.Context, std cli.Streams) error {
-	return c.plan(ctx, std, importer.ParseCSV)
+	return c.plan(ctx, std, []string{c.File}, importer.MostBytes, func(files [][]byte) (importer.Plan, error) { return importer.ParseCSV(files[0]) })
 }
 
 // plan reads a plan, and shows it or carries it out.
-func (f importFlags) plan(ctx context.Context, std cli.Streams, parse func([]byte) (importer.Plan, error)) error {
-	b, err := f.read(std)
-	if err != nil {
-		return err
+func (f importFlags) plan(ctx context.Context, std cli.Streams, paths []string, most int64, parse func([][]byte) (importer.Plan, error)) error {
+	files := make([][]byte, 0, len(paths))
+	for _, path := range paths {
+		b, err := f.read(std, path, most)
+		if err != nil {
+			return err
+		}
+		files = append(files, b)
 	}
-	p, err := parse(b)
+	p, err := parse(files)
 	if err != nil {
 		return err
 	}

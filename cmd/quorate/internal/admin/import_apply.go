@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -34,12 +33,13 @@ type importDone struct {
 	Ticket string       `json:"ticket,omitempty"`
 	Code   license.Code `json:"code,omitempty"`
 	Reason string       `json:"reason,omitempty"`
-	// Differences are those of an item that is there, from what is there to the file.
+	// Differences are those of an item or a ticket that is there, from what is there
+	// to the file.
 	Differences []importer.Difference `json:"differences,omitempty"`
 }
 
 func writeDone(w io.Writer, all []importDone) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 	for _, d := range all {
 		tail := d.ID
 		if d.Ticket != "" {
@@ -64,13 +64,21 @@ type apply struct {
 	plan      importer.Plan
 	tickets   map[string]ticketView // by reference
 	orders    map[string]bool       // by id
+	places    map[string]string     // whose they are
 	done      []importDone
 }
 
 type ticketView struct {
 	ID, Reference string
 	Code          *string
+	Customer      *struct{ Name string }
+	Lines         []struct {
+		Quantity int
+		Item     struct{ ID, Name string }
+	}
 }
+
+const ticketFields = `id reference code customer { name } lines { quantity item { id name } }`
 
 // applyPlan gives what became of each thing of the plan. Error: the platform
 // can't be asked, or doesn't let the caller.
@@ -101,23 +109,32 @@ func applyPlan(ctx context.Context, api cli.APIFlags, p importer.Plan) ([]import
 	return a.done, nil
 }
 
+// unasked says of an error that all other calls would have it, too.
+func unasked(err error) bool {
+	switch license.CodeOf(err) {
+	case license.CodeUnauthenticated, license.CodeForbidden, license.CodeUnavailable, license.CodeInternal:
+		return true
+	}
+	return false
+}
+
 // note keeps what became of something. An error that all others would have too
 // is given.
 func (a *apply) note(d importDone, do func(*importDone) error) error {
 	err := do(&d)
-	switch code := license.CodeOf(err); code {
-	case "":
-	case license.CodeUnauthenticated, license.CodeForbidden, license.CodeUnavailable, license.CodeInternal:
+	switch {
+	case err == nil:
+	case unasked(err):
 		fix := "run it again: what is there is not made twice"
 		if coded := (*license.Error)(nil); errors.As(err, &coded) {
 			if coded.Fix != "" {
 				fix = coded.Fix + ", then " + fix
 			}
-			err = license.Errorf(code, fix, "the import broke off after %d of %d things: %s", len(a.done), a.plan.Things(), coded.Message)
+			err = license.Errorf(coded.Code, fix, "the import broke off after %d of %d things: %s", len(a.done), a.plan.Things(), coded.Message)
 		}
 		return err
 	default:
-		d.Done, d.Code, d.Reason = importFailed, code, err.Error()
+		d.refused(err)
 	}
 	a.done = append(a.done, d)
 	return nil
@@ -244,17 +261,8 @@ func (a *apply) order(ctx context.Context, o importer.Order, d *importDone) erro
 	if err != nil {
 		return err
 	}
-	var at struct {
-		Container *struct{ Customer *struct{ Name string } }
-	}
-	if err := a.query(ctx, `query($serial: String!) { container(serial: $serial) { customer { name } } }`, map[string]any{"serial": o.Place}, &at); err != nil {
+	if err := a.mayHave(ctx, o); err != nil {
 		return err
-	}
-	switch {
-	case at.Container == nil:
-		return license.Errorf(license.CodeNotFound, "take the serial number of a container, or of a TMR group's virtual one", "there is no container %s", o.Place)
-	case at.Container.Customer == nil || at.Container.Customer.Name != o.Customer:
-		return license.Errorf(license.CodeConflict, "take a place of this customer, or leave it out to make a ticket", "%s is not a place of %s", o.Place, o.Customer)
 	}
 	input := placeInput(o.Place)
 	input["item"], input["quantity"], input["idempotencyKey"] = item, o.Quantity, "import:"+o.Key
@@ -269,6 +277,31 @@ func (a *apply) order(ctx context.Context, o importer.Order, d *importDone) erro
 	d.Done, d.ID = importMade, made.Order.Order.ID
 	if a.orders[d.ID] {
 		d.Done = importThere
+	}
+	return nil
+}
+
+// mayHave says why an order's place can't be ordered for: it isn't there, or is
+// another one's.
+func (a *apply) mayHave(ctx context.Context, o importer.Order) error {
+	owner, known := a.places[o.Place]
+	if !known {
+		var at struct {
+			Container *struct{ Customer *struct{ Name string } }
+		}
+		if err := a.query(ctx, `query($serial: String!) { container(serial: $serial) { customer { name } } }`, map[string]any{"serial": o.Place}, &at); err != nil {
+			return err
+		}
+		if at.Container == nil {
+			return license.Errorf(license.CodeNotFound, "take the serial number of a container, or of a TMR group's virtual one", "there is no container %s", o.Place)
+		}
+		if c := at.Container.Customer; c != nil {
+			owner = c.Name
+		}
+		a.places[o.Place] = owner
+	}
+	if owner != o.Customer {
+		return license.Errorf(license.CodeConflict, "take a place of this customer, or leave it out to make a ticket", "%s is not a place of %s", o.Place, o.Customer)
 	}
 	return nil
 }
@@ -294,7 +327,7 @@ func (a *apply) ticket(ctx context.Context, o importer.Order, d *importDone) err
 		return license.Errorf(license.CodeNotFound, "import the customers first", "there is no customer %q", o.Customer)
 	}
 	var out struct{ CreateTicket struct{ Ticket ticketView } }
-	if err := a.query(ctx, `mutation($input: CreateTicketInput!) { createTicket(input: $input) { ticket { id reference code } } }`, map[string]any{"input": map[string]any{
+	if err := a.query(ctx, `mutation($input: CreateTicketInput!) { createTicket(input: $input) { ticket { `+ticketFields+` } } }`, map[string]any{"input": map[string]any{
 		"customer": customer, "lines": []any{map[string]any{"item": item, "quantity": o.Quantity}},
 		"reference": reference(o), "idempotencyKey": once("ticket", o.Key),
 	}}, &out); err != nil {

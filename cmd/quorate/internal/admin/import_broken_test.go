@@ -199,7 +199,7 @@ func TestImportsThatBreakOff(t *testing.T) {
 				break
 			}
 			broken++
-			if status == 0 || !strings.Contains(errs, "[UNAVAILABLE]") || run.args[0] != "flexnet-options" && !strings.Contains(errs, "run it again") {
+			if status == 0 || !strings.Contains(errs, `"code":"UNAVAILABLE"`) || run.args[0] != "flexnet-options" && !strings.Contains(errs, "run it again") {
 				t.Errorf("%s, broken off: %d %s", run.args[0], status, errs)
 			}
 		}

@@ -87,6 +87,21 @@ func TestImports(t *testing.T) {
 	}
 
 	wrong := l.file("wrong.csv", "customer,product,item,quantity,place\n\"Beta, Inc.\",6000010:14,Charts,1,130-701\nAcme Motors,6000010:14,Charts,1,130-799\nAcme Motors,6000010:14,None,1,\n")
+	// What is refused is told before, with the same words.
+	planned, _, status := l.command("import", "csv", wrong)
+	if status != 0 || strings.Count(planned, "would fail: ") != 3 || !strings.Contains(planned, "3 would fail; nothing was changed") {
+		t.Errorf("%d %s", status, planned)
+	}
+	for _, reason := range []string{"130-701 is not a place of Beta, Inc.", "there is no container 130-799", `the product 6000010:14 has no item "None"`} {
+		if !strings.Contains(planned, reason) {
+			t.Errorf("%q is not in the plan\n%s", reason, planned)
+		}
+	}
+	unmade := l.file("unmade.csv", "product,item\n6000010:99,Unknown\n")
+	var plan struct{ There, Failing []importDone }
+	if err := json.Unmarshal([]byte(l.quorate("import", "csv", unmade, "--json")), &plan); err != nil || len(plan.There) != 0 || len(plan.Failing) != 1 || plan.Failing[0].Code != "NOT_FOUND" {
+		t.Errorf("%+v, %v", plan, err)
+	}
 	out, _, status := l.command("import", "csv", wrong, "--apply")
 	if status == 0 || strings.Count(out, "failed  ") != 3 || !strings.Contains(out, "[CONFLICT]") || strings.Count(out, "[NOT_FOUND]") != 2 {
 		t.Errorf("%d %s", status, out)
@@ -129,9 +144,9 @@ func TestImportCommandsThatAreRefused(t *testing.T) {
 	table := l.file("customers.csv", "customer\nA\n")
 	for want, args := range map[string][]string{
 		"--dry-run and --apply": {"csv", table, "--apply", "--dry-run"},
-		"can't be read":         {"csv", table + ".none"},
+		"no such file":          {"csv", table + ".none"},
 		"is no product":         {"keygen", table, "--product", "a=b"},
-		"no export of licenses": {"keygen", table},
+		"no export from keygen": {"keygen", table},
 		"--place":               {"flexnet-options", l.file("a.opt", "EXCLUDEALL USER a\n"), "--apply"},
 	} {
 		if _, errs, status := l.command(append([]string{"import"}, args...)...); status == 0 || !strings.Contains(errs, want) {

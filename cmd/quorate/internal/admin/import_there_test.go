@@ -62,6 +62,14 @@ func TestImportTellsWhatDiffers(t *testing.T) {
 		t.Error(err)
 	}
 	l.became(plan.There, "customer there, ticket there")
+	// So it is with a ticket of the same key.
+	keyed := l.file("keyed.csv", "customer,product,item,quantity,key\nAcme,6000010:14,Charts,3,k\n")
+	l.became(l.imported("csv", keyed), "customer there, ticket made")
+	keyed = l.file("keyed.csv", "customer,product,item,quantity,key\nBeta,6000010:14,Same,7,k\n")
+	out, _, status = l.command("import", "csv", keyed, "--apply")
+	if status != cli.ExitFailure || !strings.Contains(out, "customer Acme → Beta, item Charts → Same, quantity 3 → 7\n") {
+		t.Errorf("%d\n%s", status, out)
+	}
 }
 
 // TestImportedPolicyDiffers: so it is with what keygen has.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -124,7 +123,7 @@ func printItem(w io.Writer, v itemView, asJSON bool) error {
 	if asJSON {
 		return cli.WriteJSON(w, v)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 	fmt.Fprintf(t, "item\t%s\nid\t%s\n", v.Name, v.ID)
 	fmt.Fprintf(t, "product\t%s  %s\nrevision\t%d\n", v.Product.Reference, v.Product.Name, v.Revision)
 	for _, o := range v.options() {
@@ -279,7 +278,7 @@ func (c *itemLsCmd) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	t := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(std.Out)
 	for _, v := range all {
 		var options []string
 		for _, o := range v.options()[1:] {

@@ -35,13 +35,14 @@ func (c *Order) Run(ctx context.Context, std cli.Streams) error {
 	if item == "" {
 		var items struct {
 			Items struct {
-				Edges []struct{ Node struct{ ID, Name string } }
+				TotalCount int
+				Edges      []struct{ Node struct{ ID string } }
 			}
 		}
-		if err := c.Query(ctx, `{ items(first: 100) { edges { node { id name } } } }`, nil, &items); err != nil {
+		if err := c.Query(ctx, `{ items(first: 1) { totalCount edges { node { id } } } }`, nil, &items); err != nil {
 			return err
 		}
-		switch n := len(items.Items.Edges); n {
+		switch n := items.Items.TotalCount; n {
 		case 1:
 			item = items.Items.Edges[0].Node.ID
 		case 0:
@@ -97,15 +98,7 @@ func (c *Order) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-// Rollout are the commands on rollouts.
-type Rollout struct {
-	Start  rolloutStartCmd  `cmd:"" help:"Roll out to a TMR group what was ordered for it."`
-	Status rolloutStatusCmd `cmd:"" help:"Show where a rollout stands."`
-	Retry  rolloutRetryCmd  `cmd:"" help:"Try a held rollout's failed step again."`
-	Abort  rolloutAbortCmd  `cmd:"" help:"Give a rollout up before its first activation."`
-}
-
-const rolloutFields = `id number state tmrId quantity blocker errorCode steps { position state note } tmrGroup { name status quantity } container { serial state }`
+const rolloutFields = `id number state tmrId quantity blocker errorCode pausedAt steps { position state note } tmrGroup { name status quantity } container { serial state }`
 
 type rolloutView struct {
 	ID        string  `json:"id"`
@@ -115,6 +108,7 @@ type rolloutView struct {
 	Quantity  int     `json:"quantity"`
 	Blocker   *string `json:"blocker"`
 	ErrorCode *string `json:"errorCode"`
+	PausedAt  *string `json:"pausedAt"`
 	Steps     []struct {
 		Position int    `json:"position"`
 		State    string `json:"state"`
@@ -138,6 +132,10 @@ func (r rolloutView) line() string {
 	for _, s := range r.Steps {
 		steps = append(steps, fmt.Sprintf("%d %s", s.Position, strings.ToLower(s.State)))
 	}
+	state := strings.ToLower(r.State)
+	if r.PausedAt != nil && !r.over() {
+		state += ", paused"
+	}
 	to, status := fmt.Sprintf("to TMR-ID #%d", r.TMRID), ""
 	if r.TmrGroup != nil {
 		status = " " + r.TmrGroup.Status
@@ -145,7 +143,7 @@ func (r rolloutView) line() string {
 	if r.Container != nil {
 		to = "to the container " + r.Container.Serial
 	}
-	line := fmt.Sprintf("rollout %d %s: %s [%s]%s", r.Number, to, strings.ToLower(r.State), strings.Join(steps, ", "), status)
+	line := fmt.Sprintf("rollout %d %s: %s [%s]%s", r.Number, to, state, strings.Join(steps, ", "), status)
 	if r.Blocker != nil {
 		line += ": " + *r.Blocker
 	}
@@ -154,7 +152,7 @@ func (r rolloutView) line() string {
 
 type rolloutStartCmd struct {
 	cli.APIFlags
-	Group string `arg:"" help:"The TMR group's id or virtual serial number, for example 131-4837572."`
+	Group string `arg:"" help:"The id or serial number of a TMR group (131-4837572) or of a container outside of groups (130-1874829)."`
 	Key   string `help:"Idempotency key: the same key gives the same rollout."`
 	Wait  bool   `help:"Wait until it is done; show its progress on stderr. Exit status 1 when it is held or aborted."`
 }
@@ -233,56 +231,6 @@ func printRollout(w io.Writer, r rolloutView, asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(w, "%s\n%s\n", r.ID, r.line())
 	return err
-}
-
-type rolloutStatusCmd struct {
-	cli.APIFlags
-	ID string `arg:"" name:"id" help:"The rollout's id, as quorate rollout start prints it."`
-}
-
-func (rolloutStatusCmd) Help() string {
-	return `Example:
-  quorate rollout status rol_0199…`
-}
-
-func (c *rolloutStatusCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := findRollout(ctx, c.APIFlags, c.ID)
-	if err != nil {
-		return err
-	}
-	return printRollout(std.Out, r, c.JSON)
-}
-
-type rolloutRetryCmd struct {
-	cli.APIFlags
-	ID string `arg:"" name:"id" help:"The rollout's id, as quorate rollout start prints it."`
-}
-
-func (rolloutRetryCmd) Help() string {
-	return `Repair first what quorate rollout status names.
-
-Example:
-  quorate rollout retry rol_0199…`
-}
-
-func (c *rolloutRetryCmd) Run(ctx context.Context, std cli.Streams) error {
-	return changeRollout(ctx, c.APIFlags, std.Out, "retryRollout", c.ID)
-}
-
-type rolloutAbortCmd struct {
-	cli.APIFlags
-	ID string `arg:"" name:"id" help:"The rollout's id, as quorate rollout start prints it."`
-}
-
-func (rolloutAbortCmd) Help() string {
-	return `Its TMR-ID is not used again; what was ordered stays ordered.
-
-Example:
-  quorate rollout abort rol_0199…`
-}
-
-func (c *rolloutAbortCmd) Run(ctx context.Context, std cli.Streams) error {
-	return changeRollout(ctx, c.APIFlags, std.Out, "abortRollout", c.ID)
 }
 
 func changeRollout(ctx context.Context, api cli.APIFlags, w io.Writer, mutation, id string) error {

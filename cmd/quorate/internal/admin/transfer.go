@@ -35,15 +35,21 @@ type registeredView struct {
 type ContainerRegister struct {
 	cli.APIFlags
 	Request  string `arg:"" help:"The request file that quorate request wrote at the customer's, or - for standard input."`
-	Customer string `help:"The customer that runs it, by name; made where there is none. Left out: the vendor itself."`
+	Customer string `help:"The customer that runs it, by name; made where there is none. Left out: the vendor itself, or the customer whose token it is."`
+	Vendor   string `help:"Who licenses to it, by id: your own organization, or your vendor. Only who is a vendor and a customer, too, has to say it; left out, it is your vendor if you have one."`
 	Server   string `help:"The name of its license server (quorate server --name), for updates over the link; its link token is printed once."`
 	Address  string `help:"Where programs reach that server, for people to read."`
 }
 
 // Help has the examples.
 func (ContainerRegister) Help() string {
-	return `Examples:
+	return `A vendor's administrator registers containers for anybody, a customer's for the
+customer. Who is both is meant as the customer where --vendor doesn't say
+otherwise.
+
+Examples:
   quorate container register one.lreq --customer "Shipping Company"
+  quorate container register one.lreq --customer "Harbour" --vendor org_01993a4e-6d1c-7e43-9d0b-2f0c8a4a1b77
   quorate container register one.lreq --server office --address office:7400`
 }
 
@@ -56,6 +62,9 @@ func (c *ContainerRegister) Run(ctx context.Context, std cli.Streams) error {
 	input := map[string]any{"request": request}
 	if c.Customer != "" {
 		input["customer"] = c.Customer
+	}
+	if c.Vendor != "" {
+		input["vendor"] = c.Vendor
 	}
 	if c.Server != "" {
 		input["server"] = map[string]any{"name": c.Server, "address": c.Address}
@@ -149,11 +158,15 @@ type transferFlags struct {
 	Product  string `arg:"" help:"FIRM:PRODUCT, for example 6000010:14."`
 	Quantity int    `arg:"" help:"How many licenses."`
 	Reason   string `help:"Why."`
+	Key      string `help:"The same key does it once, however often the command runs."`
 }
 
 func (c transferFlags) run(ctx context.Context, std cli.Streams, mutation, input string, more map[string]any) error {
 	in := placeInput(c.From)
 	in["product"], in["quantity"], in["reason"] = c.Product, c.Quantity, c.Reason
+	if c.Key != "" {
+		in["idempotencyKey"] = c.Key
+	}
 	for k, v := range more {
 		in[k] = v
 	}

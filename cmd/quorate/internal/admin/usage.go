@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -66,7 +65,7 @@ func (c *UsageShow) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, out.Container.Use)
 	}
-	w := tabwriter.NewWriter(std.Out, 0, 8, 2, ' ', 0)
+	w := cli.NewTable(std.Out)
 	fmt.Fprintln(w, "PRODUCT\tNAME\tFEATURES\tTOTAL\tFREE\tTAKEN\tBY MODE (BORROWED)")
 	for _, u := range out.Container.Use {
 		modes := ""

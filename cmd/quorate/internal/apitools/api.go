@@ -11,7 +11,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -92,7 +91,7 @@ func (c *API) list(s *ast.Schema, w io.Writer) error {
 	if c.JSON {
 		return cli.WriteJSON(w, all)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 	kind := ""
 	for _, l := range all {
 		if l.Kind != kind {

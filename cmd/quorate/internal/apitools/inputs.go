@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -233,8 +232,9 @@ func (in *inputs) variables() map[string]any {
 
 // help tells of one operation.
 func (o *operation) help(w io.Writer) error {
-	fmt.Fprintf(w, "Usage: quorate api %s [flags]\n\n%s\n", o.field.Name, strings.TrimSpace(o.field.Description))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	text, _, _ := strings.Cut(o.field.Description, "For example `") // of GraphQL; the command has one of its own
+	fmt.Fprintf(w, "Usage: quorate api %s [flags]\n\n%s\n", o.field.Name, strings.TrimSpace(text))
+	t := cli.NewTable(w)
 	var example []string
 	if len(o.inputs) > 0 {
 		fmt.Fprintln(t, "\nFlags:")

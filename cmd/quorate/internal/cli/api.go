@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,12 +18,15 @@ import (
 // APIFlags name the platform that a command talks to.
 type APIFlags struct {
 	URL      string `help:"The platform's address." default:"http://127.0.0.1:8080" env:"QUORATE_URL"`
-	Token    string `help:"An API token of the platform." env:"QUORATE_TOKEN"`
+	Token    string `help:"An API token of the platform. Better by the environment: others on this machine can see a command's flags." env:"QUORATE_TOKEN"`
 	Insecure bool   `help:"Send the API token to another machine over plain http too, where everybody on the way can read it." env:"QUORATE_INSECURE"`
 	JSON     bool   `help:"Write JSON." name:"json"`
 }
 
-const mostAPIAnswer = 8 << 20
+const (
+	mostAPIAnswer = 8 << 20
+	apiPatience   = 30 * time.Second // for an answer to an operation
+)
 
 func (f APIFlags) check() error {
 	if f.Token == "" {
@@ -44,7 +48,7 @@ func (f APIFlags) send(req *http.Request) (*http.Response, error) {
 	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := c.Do(req)
 	if err != nil {
-		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the platform at %s does not answer", f.URL), Fix: "check --url and that the platform runs", Err: err}
+		return nil, f.unanswered(err)
 	}
 	if to := res.Header.Get("Location"); to != "" && res.StatusCode/100 == 3 {
 		_ = res.Body.Close()
@@ -69,28 +73,11 @@ func (f APIFlags) Export(ctx context.Context, name string, question url.Values, 
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		var body struct {
-			Error struct {
-				Code         license.Code
-				Message, Fix string
-			}
-			Errors []struct { // who doesn't know the token answers as the API does
-				Message    string
-				Extensions struct {
-					Code license.Code
-					Fix  string
-				}
-			}
+		raw, _ := io.ReadAll(io.LimitReader(res.Body, mostAPIAnswer))
+		if err := told(raw); err != nil {
+			return err
 		}
-		err := json.NewDecoder(io.LimitReader(res.Body, mostAPIAnswer)).Decode(&body)
-		if len(body.Errors) > 0 {
-			e := body.Errors[0]
-			body.Error.Code, body.Error.Message, body.Error.Fix = e.Extensions.Code, e.Message, e.Extensions.Fix
-		}
-		if err != nil || body.Error.Code == "" {
-			return license.Errorf(license.CodeUnavailable, "check that --url is a Quorate platform", "%s answered %s", f.URL, res.Status)
-		}
-		return &license.Error{Code: body.Error.Code, Message: body.Error.Message, Fix: body.Error.Fix}
+		return license.Errorf(license.CodeUnavailable, "check that --url is a Quorate platform", "%s answered %s", f.URL, res.Status)
 	}
 	if _, err := io.Copy(w, res.Body); err != nil {
 		return &license.Error{Code: license.CodeUnavailable, Message: "the export broke off", Fix: "ask for it again", Err: err}
@@ -129,7 +116,7 @@ func (f APIFlags) Query(ctx context.Context, query string, variables map[string]
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, apiPatience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(f.URL, "/")+"/graphql", bytes.NewReader(body))
 	if err != nil {
@@ -139,37 +126,57 @@ func (f APIFlags) Query(ctx context.Context, query string, variables map[string]
 	req.Header.Set("Accept", "application/graphql-response+json, application/json")
 	res, err := f.send(req)
 	if err != nil {
-		return err
+		return perhapsDone(query, err)
 	}
 	defer res.Body.Close()
-	var answer struct {
-		Data   json.RawMessage
-		Errors []struct {
-			Message    string
-			Extensions struct {
-				Code license.Code
-				Fix  string
-			}
-		}
-	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, mostAPIAnswer))
-	if err == nil {
-		err = json.Unmarshal(raw, &answer)
-	}
 	if err != nil {
+		return perhapsDone(query, f.unanswered(err))
+	}
+	var answer struct{ Data json.RawMessage }
+	err = json.Unmarshal(raw, &answer)
+	if refusal := told(raw); err == nil && refusal != nil {
+		return refusal
+	}
+	if err != nil || len(answer.Data) == 0 || string(answer.Data) == "null" {
 		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s answered %s without GraphQL", f.URL, res.Status), Fix: "check that --url is a Quorate platform", Err: err}
 	}
-	if len(answer.Errors) > 0 {
-		e := answer.Errors[0]
-		code := e.Extensions.Code
-		if code == "" {
-			code = license.CodeInternal
-		}
-		fix := e.Extensions.Fix
-		if fix == "" && strings.HasPrefix(string(code), "GRAPHQL_") {
-			fix = "compare what was given with the API's reference, docs/api.md; an older platform may not know it yet"
-		}
-		return &license.Error{Code: code, Message: e.Message, Fix: fix}
-	}
 	return json.Unmarshal(answer.Data, out)
+}
+
+// Pages gives all entries of a list, or the first most of them where most isn't
+// 0. query has the variables $first and $after, and "page: …" is its one field,
+// a page with edges, nodes and pageInfo { hasNextPage endCursor }.
+func Pages[T any](ctx context.Context, f APIFlags, query string, variables map[string]any, most int) ([]T, error) {
+	const atOnce = 100 // as many as the API gives
+	all := []T{}
+	asked := maps.Clone(variables)
+	if asked == nil {
+		asked = map[string]any{}
+	}
+	for {
+		asked["first"] = atOnce
+		if most > 0 {
+			asked["first"] = min(atOnce, most-len(all))
+		}
+		var out struct {
+			Page struct {
+				Edges    []struct{ Node T }
+				PageInfo struct {
+					HasNextPage bool
+					EndCursor   string
+				}
+			}
+		}
+		if err := f.Query(ctx, query, asked, &out); err != nil {
+			return nil, err
+		}
+		for _, e := range out.Page.Edges {
+			all = append(all, e.Node)
+		}
+		if !out.Page.PageInfo.HasNextPage || len(out.Page.Edges) == 0 || most > 0 && len(all) >= most {
+			return all, nil
+		}
+		asked["after"] = out.Page.PageInfo.EndCursor
+	}
 }

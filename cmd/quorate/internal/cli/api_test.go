@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -90,17 +91,26 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 // What is no platform is told from one that is not there, and what the platform
 // says of an error is passed on.
 func TestAnswersOfOthers(t *testing.T) {
-	for want, body := range map[license.Code]string{
-		license.CodeUnavailable: "<html>",
-		license.CodeForbidden:   `{"errors": [{"message": "no", "extensions": {"code": "FORBIDDEN", "fix": "ask"}}]}`,
+	for body, want := range map[string]license.Code{
+		"<html>":         license.CodeUnavailable,
+		"":               license.CodeUnavailable,
+		"{}":             license.CodeUnavailable,
+		"[]":             license.CodeUnavailable,
+		`{"data": null}`: license.CodeUnavailable,
+		`{"errors": [{"message": "no", "extensions": {"code": "FORBIDDEN", "fix": "ask", "details": {"field": "a"}, "requestId": "R"}}]}`: license.CodeForbidden,
+		`{"error": {"code": "FORBIDDEN", "message": "no", "fix": "ask", "requestId": "R", "details": {"field": "a"}}}`:                    license.CodeForbidden,
 	} {
 		at := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, body)
 		}))
 		for name, ask := range asks(APIFlags{URL: at.URL, Token: "qrt_x"}) {
-			if err := ask(t.Context()); license.CodeOf(err) != want {
+			err := ask(t.Context())
+			if license.CodeOf(err) != want {
 				t.Errorf("%s of %s: %v", name, body, err)
+			}
+			if e := (*license.Error)(nil); want == license.CodeForbidden && (!errors.As(err, &e) || e.Details["field"] != "a" || e.Details["requestId"] != "R" || e.Error() != "no: ask") {
+				t.Errorf("%s of %s loses what the platform says: %+v", name, body, e)
 			}
 		}
 		at.Close()
@@ -123,6 +133,72 @@ func TestWriteAnswer(t *testing.T) {
 		var b strings.Builder
 		if err := WriteAnswer(&b, data); err != nil || b.String() != want+"\n" {
 			t.Errorf("%s is written as %s, %v", answer, b.String(), err)
+		}
+	}
+}
+
+// Why there is no answer is said, and of a change that it may have been made.
+func TestUnanswered(t *testing.T) {
+	began := make(chan struct{}, 1)
+	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		began <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer hangs.Close()
+	const read, change, again = "{ viewer { name } }", "mutation { order { id } }", "it may have been done"
+	for _, query := range []string{read, change} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		go func() {
+			<-began
+			interrupt()
+		}()
+		err := APIFlags{URL: hangs.URL, Token: "qrt_x"}.Query(ctx, query, nil, nil)
+		if license.CodeOf(err) != license.CodeUnavailable || !strings.Contains(err.Error(), "interrupted") || strings.Contains(err.Error(), again) != (query == change) {
+			t.Errorf("%s, interrupted: %v", query, err)
+		}
+		err = APIFlags{URL: "http://127.0.0.1:1", Token: "qrt_x"}.Query(t.Context(), query, nil, nil)
+		if license.CodeOf(err) != license.CodeUnavailable || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), again) {
+			t.Errorf("%s, of nobody: %v", query, err)
+		}
+		err = APIFlags{URL: strings.Replace(hangs.URL, "http:", "https:", 1), Token: "qrt_x"}.Query(t.Context(), query, nil, nil)
+		if license.CodeOf(err) != license.CodeUnavailable || !strings.Contains(err.Error(), "HTTP") {
+			t.Errorf("%s, by TLS: %v", query, err)
+		}
+	}
+	late, end := context.WithTimeout(t.Context(), 0)
+	defer end()
+	if err := (APIFlags{URL: hangs.URL, Token: "qrt_x"}).Query(late, read, nil, nil); license.CodeOf(err) != license.CodeUnavailable || !strings.Contains(err.Error(), "within 30s") {
+		t.Errorf("after a time: %v", err)
+	}
+}
+
+// Lists are read page by page, up to what is wanted.
+func TestPages(t *testing.T) {
+	at := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Variables struct {
+				First int
+				After string
+				Of    string
+			}
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Variables.Of != "x" {
+			t.Errorf("%+v, %v", body, err)
+		}
+		from := len(body.Variables.After)
+		edges := []string{}
+		for n := from; n < min(from+body.Variables.First, 250); n++ {
+			edges = append(edges, fmt.Sprintf(`{"node": %d}`, n))
+		}
+		end := from + len(edges)
+		fmt.Fprintf(w, `{"data": {"page": {"edges": [%s], "pageInfo": {"hasNextPage": %t, "endCursor": %q}}}}`, strings.Join(edges, ","), end < 250, strings.Repeat("c", end))
+	}))
+	defer at.Close()
+	for most, want := range map[int]int{0: 250, 1: 1, 100: 100, 101: 101, 250: 250, 900: 250} {
+		all, err := Pages[int](t.Context(), APIFlags{URL: at.URL, Token: "qrt_x"}, "{ page }", map[string]any{"of": "x"}, most)
+		if err != nil || len(all) != want || all[want-1] != want-1 {
+			t.Errorf("of at most %d: %d, %v", most, len(all), err)
 		}
 	}
 }

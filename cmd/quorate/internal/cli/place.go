@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/quorate/quorate/internal/license"
@@ -14,4 +15,24 @@ func PlaceInput(idOrSerial string) map[string]any {
 		return map[string]any{"container": idOrSerial}
 	}
 	return map[string]any{"tmrGroup": idOrSerial}
+}
+
+// CustomerID gives the id of a customer, who is named by it or by the name.
+func CustomerID(ctx context.Context, f APIFlags, idOrName string) (string, error) {
+	if strings.HasPrefix(idOrName, "org_") {
+		return idOrName, nil
+	}
+	all, err := Pages[struct {
+		ID, Name string
+		Customer bool
+	}](ctx, f, `query($first: Int!, $after: Cursor) { page: organizations(first: $first, after: $after) { edges { node { id name customer } } pageInfo { hasNextPage endCursor } } }`, nil, 0)
+	for _, o := range all {
+		if o.Customer && o.Name == idOrName {
+			return o.ID, nil
+		}
+	}
+	if err == nil {
+		err = license.Errorf(license.CodeNotFound, "list them with: quorate customer ls", "there is no customer %q", license.Clip(idOrName, 64))
+	}
+	return "", err
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -16,10 +18,12 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// Exit statuses: usage errors are 2, everything else that fails is 1.
+// Exit statuses: usage errors are 2, what was interrupted is 130, everything
+// else that fails is 1.
 const (
-	ExitFailure = 1
-	ExitUsage   = 2
+	ExitFailure     = 1
+	ExitUsage       = 2
+	ExitInterrupted = 130
 )
 
 // Streams are what a command reads and writes, so that tests can be their user.
@@ -65,8 +69,16 @@ func Run(ctx context.Context, tree commandTree, version string, args []string, s
 	if exited >= 0 {
 		return exited
 	}
+	if err == nil {
+		err = emptyArgument(k)
+	}
 	if err != nil {
-		fmt.Fprintf(std.Err, "quorate: %v (see quorate %s--help)\n", err, commandOf(err))
+		help := fmt.Sprintf("see quorate %s--help", commandOf(k, err))
+		if wantedJSON(args) {
+			report(std.Err, license.Errorf(license.CodeInvalidInput, help, "%v", err), true)
+		} else {
+			fmt.Fprintf(std.Err, "quorate: %v (%s)\n", err, help)
+		}
 		return ExitUsage
 	}
 	level := slog.LevelInfo
@@ -78,18 +90,54 @@ func Run(ctx context.Context, tree commandTree, version string, args []string, s
 	if more != nil {
 		bound = append(bound, more(logger)...)
 	}
-	if err := k.Run(bound...); err != nil {
-		return Report(std.Err, err)
+	err = k.Run(bound...)
+	if err == nil {
+		return 0
 	}
-	return 0
+	status := report(std.Err, err, flagged(k, "json"))
+	if status == ExitFailure && ctx.Err() != nil && !errors.As(err, new(ExitStatus)) {
+		return ExitInterrupted
+	}
+	return status
+}
+
+// flagged says whether a command has the flag and was given it: also behind an
+// operation's name, which the command reads itself.
+func flagged(k *kong.Context, name string) bool {
+	return slices.ContainsFunc(k.Flags(), func(f *kong.Flag) bool {
+		return f.Name == name && f.Target.Kind() == reflect.Bool && f.Target.Bool()
+	})
+}
+
+// wantedJSON looks for --json among arguments that make no command; what follows
+// -- is another program's.
+func wantedJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json")
+}
+
+// emptyArgument refuses an argument that is there and empty, as a variable that
+// is not set makes it: no command has a use for one.
+func emptyArgument(k *kong.Context) error {
+	for _, p := range k.Path {
+		if a := p.Positional; a != nil && a.Target.Kind() == reflect.String && a.Target.String() == "" {
+			return fmt.Errorf("%s is empty", a.Summary())
+		}
+	}
+	return nil
 }
 
 // commandOf gives the command that a usage error is about, with a space.
-func commandOf(err error) string {
+func commandOf(k *kong.Context, err error) string {
 	var p *kong.ParseError
-	if errors.As(err, &p) && p.Context != nil {
+	if errors.As(err, &p) {
+		k = p.Context
+	}
+	if k != nil {
 		name := ""
-		for n := p.Context.Selected(); n != nil && n.Parent != nil; n = n.Parent { // without the aliases, which no command line has
+		for n := k.Selected(); n != nil && n.Parent != nil; n = n.Parent { // without the aliases, which no command line has
 			name = n.Name + " " + name
 		}
 		return name
@@ -104,21 +152,52 @@ type ExitStatus int
 func (e ExitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // Report writes one line and gives the exit status.
-func Report(w io.Writer, err error) int {
+func Report(w io.Writer, err error) int { return report(w, err, false) }
+
+// failure is an error as --json writes it.
+type failure struct {
+	Code    license.Code   `json:"code"`
+	Message string         `json:"message"`
+	Fix     string         `json:"fix,omitempty"`
+	Details map[string]any `json:"details,omitempty"`
+}
+
+func report(w io.Writer, err error, asJSON bool) int {
 	var status ExitStatus
 	if errors.As(err, &status) {
 		return int(status)
 	}
+	var f failure
 	var sdk *client.Error
 	var coded *license.Error
 	switch {
 	case errors.As(err, &sdk):
-		fmt.Fprintf(w, "quorate: %s [%s]\n", oneLine(sdk.Error()), sdk.Code)
+		f = failure{license.Code(sdk.Code), sdk.Message, sdk.Fix, sdk.Details}
 	case errors.As(err, &coded):
-		fmt.Fprintf(w, "quorate: %s [%s]\n", oneLine(coded.Error()), coded.Code)
+		f = failure{coded.Code, coded.Message, coded.Fix, coded.Details}
 	default:
-		fmt.Fprintf(w, "quorate: %s\n", oneLine(err.Error()))
+		f = failure{Message: err.Error()}
 	}
+	if asJSON {
+		if f.Code == "" {
+			f.Code = license.CodeInternal
+		}
+		_ = WriteJSON(w, struct {
+			Error failure `json:"error"`
+		}{f})
+		return ExitFailure
+	}
+	text := oneLine(f.Message)
+	if f.Fix != "" {
+		text += ": " + oneLine(f.Fix)
+	}
+	if f.Code != "" {
+		text += " [" + string(f.Code) + "]"
+	}
+	if id, ok := f.Details["requestId"].(string); ok && f.Code == license.CodeInternal {
+		text += " (request " + id + ")"
+	}
+	fmt.Fprintf(w, "quorate: %s\n", Printable(text)) // others' words, as those of a server, are in it
 	return ExitFailure
 }
 

@@ -42,6 +42,16 @@ func ParseLong(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// Long is a duration of a flag, as ParseLong reads it.
+type Long time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Long) UnmarshalText(text []byte) error {
+	d, err := ParseLong(string(text))
+	*l = Long(d)
+	return err
+}
+
 // ReadData reads a license's data; its errors tell nothing of it.
 func ReadData(dir, name string) ([]byte, error) {
 	if !filepath.IsAbs(name) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/client"
@@ -120,7 +119,7 @@ func printLicenses(w io.Writer, licenses []client.License, handles []client.Allo
 		_, err := fmt.Fprintln(w, "no licenses here")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(w)
 	fmt.Fprintln(table, "CONTAINER\tFIRM\tPRODUCT\tNAME\tFEATURES\tTOTAL\tFREE\tUSER LIMIT\tSTATION SHARE\tEXCLUSIVE\tNO USER LIMIT")
 	for _, l := range licenses {
 		firm, code, _ := strings.Cut(l.Product, ":")
@@ -190,7 +189,7 @@ func printHandles(w io.Writer, handles []client.Allocation) error {
 		_, err := fmt.Fprintln(w, "no handles")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(w)
 	fmt.Fprintln(table, "HANDLE\tPRODUCT\tCLIENT\tPROCESS\tAPPLICATION\tMODE\tTAKES\tACCESSES\tFIRST ACCESS\tLAST ACCESS\tEXPIRES\tIDLE")
 	at := func(t time.Time) string { return t.Local().Format(time.DateTime) }
 	for _, h := range handles {
@@ -215,7 +214,7 @@ func printWaiting(w io.Writer, waiting []client.Waiter) error {
 		_, err := fmt.Fprintln(w, "nobody waits")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(w)
 	fmt.Fprintln(table, "PRODUCT\tPLACE\tCLIENT\tPROCESS\tAPPLICATION\tMODE\tLICENSES\tPRIORITY\tSINCE")
 	for _, q := range waiting {
 		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%s\t%s\t%d\t%d\t%s\n", q.Product, q.Position, cli.Printable(who(q.User, q.Address)), q.Process,

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,7 +154,11 @@ func (l *protectLab) must(in string, args ...string) string {
 func (l *protectLab) refused(code, in string, args ...string) string {
 	l.t.Helper()
 	out, errs, status := l.quorate(in, args...)
-	if status != cli.ExitFailure || !strings.HasSuffix(errs, "["+code+"]\n") || strings.Count(errs, "\n") != 1 {
+	says := "[" + code + "]\n"
+	if slices.Contains(args, "--json") {
+		says = "}\n"
+	}
+	if status != cli.ExitFailure || !strings.HasSuffix(errs, says) || !strings.Contains(errs, code) || strings.Count(errs, "\n") != 1 {
 		l.t.Errorf("quorate %s: status %d, want %s\n%s", strings.Join(args, " "), status, code, errs)
 	}
 	if out != "" && !strings.Contains(strings.Join(args, " "), "decrypt") {
@@ -429,7 +434,7 @@ func TestProtectInterrupted(t *testing.T) {
 			interrupt()
 		}()
 		_, errs, status := l.quorateOn(ctx, in, args...)
-		if status != cli.ExitFailure || !strings.Contains(errs, "interrupted") {
+		if status != cli.ExitInterrupted || !strings.Contains(errs, "interrupted") {
 			t.Errorf("%v: status %d\n%s", args, status, errs)
 		}
 		w.Close()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/client"
@@ -100,7 +99,7 @@ func (c *Return) list(w io.Writer, all []client.Borrowed) error {
 		_, err := fmt.Fprintln(w, "no license is borrowed here")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 	fmt.Fprintln(t, "ID\tPRODUCT\tMODE\tLICENSES\tUNTIL\tIN USE")
 	for _, b := range all {
 		used := "no"

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -197,7 +196,7 @@ func printWhy(w io.Writer, why client.Explanation) error {
 	for _, r := range why.Reasons {
 		fmt.Fprintf(w, "  %s: %s\n      %s\n", r.Code, cli.Printable(r.Message), cli.Printable(r.Fix))
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(w)
 	if why.Found {
 		printTerms(table, why)
 	}

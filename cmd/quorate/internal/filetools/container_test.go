@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,8 +168,11 @@ func TestKeyFileFlags(t *testing.T) {
 	if err := os.Rename(key, moved); err != nil {
 		t.Fatal(err)
 	}
-	const fix = "insert the medium that it is on, or tell where it is now with --bind-file [CONTAINER_FOREIGN]\n"
-	if _, errs := l.bound("x y z", "c.qrc"); errs != "quorate: the container is bound to the key file "+key+", which is not there: "+fix {
+	foreign := func(message, fix string) string {
+		return fmt.Sprintf(`{"error":{"code":"CONTAINER_FOREIGN","message":%q,"fix":%q}}`+"\n", message, fix)
+	}
+	const fix = "insert the medium that it is on, or tell where it is now with --bind-file"
+	if _, errs := l.bound("x y z", "c.qrc"); errs != foreign("the container is bound to the key file "+key+", which is not there", fix) {
 		t.Errorf("it says %s", errs)
 	}
 	for _, args := range [][]string{{"container", "show", l.path("c.qrc")}, {"request", "--container", l.path("c.qrc")}} {
@@ -183,13 +187,13 @@ func TestKeyFileFlags(t *testing.T) {
 	if errs, status := l.create("- - -", "other.qrc", "1-2", "--bind", "file:"+key); status != 0 {
 		t.Fatal(errs)
 	}
-	if _, errs := l.bound("x y z", "other.qrc"); errs != "quorate: the container is bound to another key file than "+moved+", which is that of a container 3-1: "+fix {
+	if _, errs := l.bound("x y z", "other.qrc"); errs != foreign("the container is bound to another key file than "+moved+", which is that of a container 3-1", fix) {
 		t.Errorf("it says %s", errs)
 	}
 	if err := os.WriteFile(moved, []byte("not a key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs := l.bound("x y z", "c.qrc"); errs != "quorate: the container is bound to a key file, and "+moved+" is none, or damaged: restore it from a copy, or have the vendor re-host the licenses on a new container [CONTAINER_FOREIGN]\n" {
+	if _, errs := l.bound("x y z", "c.qrc"); errs != foreign("the container is bound to a key file, and "+moved+" is none, or damaged", "restore it from a copy, or have the vendor re-host the licenses on a new container") {
 		t.Errorf("it says %s", errs)
 	}
 }

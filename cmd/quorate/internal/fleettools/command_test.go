@@ -48,6 +48,8 @@ type lab struct {
 	url, item string
 	platform  *platform.Platform
 	dir       string
+	box       *container.Container
+	owner     auth.Principal
 }
 
 // newLab is a platform with an item and the container 130-7.
@@ -94,7 +96,7 @@ func newLab(t *testing.T) *lab {
 		api.ServeHTTP(w, r)
 	}))
 	t.Cleanup(web.Close)
-	l := &lab{t: t, url: web.URL, item: item.ID, platform: p, dir: dir}
+	l := &lab{t: t, url: web.URL, item: item.ID, platform: p, dir: dir, box: c, owner: owner}
 	if err := os.WriteFile(filepath.Join(dir, "one.lreq"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +133,44 @@ func (l *lab) refused(code string, args ...string) {
 	}
 }
 
+// install brings the container the update file, and the platform the receipts.
+func (l *lab) install(path, rollout string) {
+	l.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	f, err := armor.Parse(text)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	parts, err := armor.Parts(f)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	receipts := armor.File{Kind: armor.Receipt}
+	for _, p := range parts {
+		if p.Update == nil {
+			continue
+		}
+		staged, err := l.box.Stage(p.Message)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		receipt, err := l.box.Activate(staged.Digest, nil)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		receipts.Messages = append(receipts.Messages, receipt)
+	}
+	if text, err = armor.Encode(receipts); err != nil {
+		l.t.Fatal(err)
+	}
+	if row, err := l.platform.FinishOfflineRollout(auth.With(l.t.Context(), l.owner), rollout, string(text)); err != nil || row.State != "DONE" {
+		l.t.Fatalf("%+v, %v", row, err)
+	}
+}
+
 func TestTicketCommands(t *testing.T) {
 	l := newLab(t)
 	var made struct {
@@ -158,12 +198,27 @@ func TestTicketCommands(t *testing.T) {
 	l.refused("CONFLICT", "ticket", "return", activation, "1")
 	l.refused("NOT_FOUND", "ticket", "move", activation, "1", "--to", "130-8")
 	l.refused("TICKET_USED_UP", "ticket", "activate", made.Code, "130-7")
+	l.install(update, out[strings.Index(out, "rol_"):strings.LastIndex(out, ":")])
+	for range 2 { // once, by the key
+		back := l.do("ticket", "return", activation, "2", "--reason", "too many", "--key", "b")
+		if !strings.Contains(back, "return 2 licenses of 6000010:14: requested") || !strings.Contains(back, "quorate offline start 130-7 REQUEST") {
+			t.Errorf("returned: %s", back)
+		}
+	}
+	if out := l.do("ticket", "show", made.Code); !strings.Contains(out, "1 of Charts at 130-7") {
+		t.Errorf("after the return:\n%s", out)
+	}
 	l.refused("INVALID_INPUT", "ticket", "create", l.item)
 	l.refused("INVALID_INPUT", "ticket", "show", "7KQ4M")
 	l.refused("INVALID_INPUT", "ticket", "update", made.ID, "--revision", "3", "--return-limit", "often")
 	if out := l.do("ticket", "show", made.Code); !strings.Contains(out, "used up") || strings.Count(out, "activation") != 2 {
 		t.Errorf("shown:\n%s", out)
 	}
+	if out := l.do("ticket", "list", "--customer", "Shipping"); !strings.Contains(out, "PO-1") {
+		t.Errorf("of a customer:\n%s", out)
+	}
+	l.refused("NOT_FOUND", "ticket", "list", "--customer", "Nobody")
+	l.refused("NOT_FOUND", "servers", "list", "--customer", "Nobody")
 	if out := l.do("ticket", "list", "--reference", "PO-1"); !strings.Contains(out, "0 of 5") || strings.Contains(out, made.Code) {
 		t.Errorf("listed:\n%s", out)
 	}

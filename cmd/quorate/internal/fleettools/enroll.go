@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -94,26 +93,17 @@ func (EnrollList) Help() string {
   quorate enroll list`
 }
 
-// Run asks for the newest hundred.
+// Run asks for all of them.
 func (c *EnrollList) Run(ctx context.Context, std cli.Streams) error {
-	var out struct {
-		Enrollments struct {
-			Edges []struct {
-				Node enrollmentView
-			}
-		}
-	}
-	if err := c.Query(ctx, `{ enrollments(first: 100) { edges { node { `+enrollmentFields+` } } } }`, nil, &out); err != nil {
+	all, err := cli.Pages[enrollmentView](ctx, c.APIFlags, `query($first: Int!, $after: Cursor) { page: enrollments(first: $first, after: $after) {
+		edges { node { `+enrollmentFields+` } } pageInfo { hasNextPage endCursor } } }`, nil, 0)
+	if err != nil {
 		return err
-	}
-	all := []enrollmentView{}
-	for _, e := range out.Enrollments.Edges {
-		all = append(all, e.Node)
 	}
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	tab := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	tab := cli.NewTable(std.Out)
 	fmt.Fprintln(tab, "ENROLLMENT\tSERVER\tOF\tSTATE\tUNTIL\tMADE BY")
 	for _, e := range all {
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, cli.Printable(e.Name), e.place(), strings.ToLower(e.State), e.ExpiresAt.UTC().Format(time.RFC3339), cli.Printable(e.CreatedBy))

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -60,7 +59,7 @@ func (s serverView) place() string {
 type List struct {
 	cli.APIFlags
 	State    []string `help:"Only those: online, stale, offline or never." placeholder:"STATE" enum:"online,stale,offline,never"`
-	Customer string   `help:"Only those of this customer, by its id."`
+	Customer string   `help:"Only those of this customer, by its id or name."`
 	Place    string   `help:"Only those of this TMR group or container, by id or serial number."`
 }
 
@@ -83,43 +82,27 @@ func (c *List) Run(ctx context.Context, std cli.Streams) error {
 		vars["states"] = states
 	}
 	if c.Customer != "" {
-		vars["customer"] = c.Customer
+		id, err := cli.CustomerID(ctx, c.APIFlags, c.Customer)
+		if err != nil {
+			return err
+		}
+		vars["customer"] = id
 	}
 	if c.Place != "" {
 		for k, v := range cli.PlaceInput(c.Place) {
 			vars[k] = v
 		}
 	}
-	all := []serverView{}
-	for {
-		var out struct {
-			Servers struct {
-				Edges []struct {
-					Node serverView
-				}
-				PageInfo struct {
-					HasNextPage bool
-					EndCursor   string
-				}
-			}
-		}
-		if err := c.Query(ctx, `query($after: Cursor, $states: [ServerState!], $customer: ID, $tmrGroup: ID, $container: ID) {
-			servers(first: 100, after: $after, states: $states, customer: $customer, tmrGroup: $tmrGroup, container: $container) {
-			edges { node { `+serverFields+` } } pageInfo { hasNextPage endCursor } } }`, vars, &out); err != nil {
-			return err
-		}
-		for _, e := range out.Servers.Edges {
-			all = append(all, e.Node)
-		}
-		if !out.Servers.PageInfo.HasNextPage {
-			break
-		}
-		vars["after"] = out.Servers.PageInfo.EndCursor
+	all, err := cli.Pages[serverView](ctx, c.APIFlags, `query($first: Int!, $after: Cursor, $states: [ServerState!], $customer: ID, $tmrGroup: ID, $container: ID) {
+		page: servers(first: $first, after: $after, states: $states, customer: $customer, tmrGroup: $tmrGroup, container: $container) {
+		edges { node { `+serverFields+` } } pageInfo { hasNextPage endCursor } } }`, vars, 0)
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	tab := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	tab := cli.NewTable(std.Out)
 	fmt.Fprintln(tab, "SERVER\tNAME\tOF\tSTATE\tROLE\tVERSION\tLATENCY\tSEEN\tCUSTOMER")
 	for _, s := range all {
 		latency, seen, customer := "-", "-", "-"

@@ -12,7 +12,6 @@ import (
 	"net/textproto"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -29,7 +28,7 @@ type Webhook struct {
 	Rotate Rotate `cmd:"" help:"Give an endpoint a new secret, shown once; the one before signs, too, for 24 hours."`
 	Test   Test   `cmd:"" help:"Send an endpoint an event, to try it out."`
 	Log    Log    `cmd:"" help:"Show what was sent to an endpoint, and what came of it."`
-	Replay Replay `cmd:"" help:"Send a delivery again, or all that failed at an endpoint since a time."`
+	Replay Replay `cmd:"" help:"Send a delivery again, or all of an endpoint that were made since a time and failed."`
 	Delete Delete `cmd:"" help:"Remove an endpoint with its log."`
 	Verify Verify `cmd:"" help:"Tell whether a message that was received is genuine. Asks nobody."`
 }
@@ -162,7 +161,7 @@ type kinds struct {
 func (c *List) Run(ctx context.Context, std cli.Streams) error {
 	if c.Kinds {
 		return do(ctx, c.APIFlags, std, `{ webhookEventKinds { kind when data } }`, nil, func(out kinds) error {
-			return table(std, "KIND\tWHEN", func(w *tabwriter.Writer) {
+			return cli.WriteTable(std.Out, "KIND WHEN", func(w io.Writer) {
 				for _, k := range out.Kinds {
 					fmt.Fprintf(w, "%s\t%s\n", k.Kind, k.When)
 				}
@@ -170,19 +169,12 @@ func (c *List) Run(ctx context.Context, std cli.Streams) error {
 		})
 	}
 	return do(ctx, c.APIFlags, std, `{ webhooks(first: 100) { edges { node { `+endpointFields+` } } } }`, nil, func(out listed) error {
-		return table(std, "ID\tURL\tEVENTS\tSTATE", func(w *tabwriter.Writer) {
+		return cli.WriteTable(std.Out, "ID URL EVENTS STATE", func(w io.Writer) {
 			for _, e := range out.Webhooks.Edges {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Node.ID, cli.Printable(e.Node.URL), strings.Join(e.Node.Events, ","), cli.Printable(e.Node.state()))
 			}
 		})
 	})
-}
-
-func table(std cli.Streams, head string, lines func(w *tabwriter.Writer)) error {
-	w := tabwriter.NewWriter(std.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, head)
-	lines(w)
-	return w.Flush()
 }
 
 // Show shows an endpoint.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -111,7 +111,7 @@ func (c *Log) Run(ctx context.Context, std cli.Streams) error {
 	}
 	return do(ctx, c.APIFlags, std, `query($id: ID!, $state: DeliveryState, $first: Int!) { webhookDeliveries(webhookEndpoint: $id, state: $state, first: $first) { edges { node { `+deliveryFields+` } } } }`,
 		in, func(out logged) error {
-			return table(std, "ID\tEVENT\tAT\tSTATE\tATTEMPTS\tLAST", func(w *tabwriter.Writer) {
+			return cli.WriteTable(std.Out, "ID EVENT AT STATE ATTEMPTS LAST", func(w io.Writer) {
 				for _, e := range out.Deliveries.Edges {
 					d := e.Node
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", d.ID, d.Event.Kind, d.Created, d.State, d.Attempt, license.Clip(cli.Printable(d.last()), 60))
@@ -151,7 +151,7 @@ func (c *Log) one(ctx context.Context, std cli.Streams) error {
 type Replay struct {
 	cli.APIFlags
 	ID    string `arg:"" name:"delivery-or-webhook" help:"A delivery's id, or with --since an endpoint's."`
-	Since string `help:"Send all again that failed since then: a time, or a duration such as 24h or 7d."`
+	Since string `help:"Send all again that were made since then and failed: a time, or a duration such as 24h or 7d."`
 }
 
 // Help has the examples.

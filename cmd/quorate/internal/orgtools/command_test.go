@@ -46,6 +46,7 @@ type tree struct {
 type lab struct {
 	t          *testing.T
 	url, token string
+	store      *store.Store
 }
 
 func newLab(t *testing.T) *lab {
@@ -81,7 +82,7 @@ func newLab(t *testing.T) *lab {
 		api.ServeHTTP(w, r.WithContext(auth.With(r.Context(), who)))
 	}))
 	t.Cleanup(web.Close)
-	return &lab{t, web.URL, token}
+	return &lab{t, web.URL, token, st}
 }
 
 // do runs a command and gives what it wrote; codes, if given, are what it may
@@ -136,12 +137,18 @@ func TestCommands(t *testing.T) {
 	l.do("taken back", "", "invite", "revoke", invitation)
 	l.do("deleted", "", "member", "group", "delete", "Ops")
 
-	made := l.do("", "", "token", "create", "erp", "--role", "OPERATOR", "--scope", "ORDER,RELEASE", "--expires", "24h", "--json")
+	made := l.do("", "", "token", "create", "erp", "--role", "OPERATOR", "--scope", "ORDER,RELEASE", "--expires", "365d", "--json")
 	var answer tokenMade
 	if err := json.Unmarshal([]byte(made), &answer.Made); err != nil || answer.Made.Secret == nil || len(answer.Made.APIToken.Scopes) != 3 {
 		t.Errorf("%s, %v", made, err)
 	}
 	l.do("READ,ORDER,RELEASE", "", "token", "ls")
+	l.do("…"+answer.Made.APIToken.Hint+"  cli ", "", "token", "ls") // by whose it was made
+	for _, never := range []string{"0s", "-1h", "1y"} {             // none of them lasts for ever
+		l.do("", "INVALID_INPUT", "token", "create", "x", "--expires", never, "--json")
+	}
+	l.do("", "<name> is empty", "customer", "rename", customer, "")
+	l.do("", "there is no customer", "invite", "create", "carl@example.com", "--customer", "Nobody")
 	l.do("", "GRAPHQL_", "token", "create", "x", "--scope", "NOTHING")
 	if out := l.do("", "", "token", "list"); !regexp.MustCompile(`erp .*[0-9]{2}:[0-9]{2}:[0-9]{2}Z `).MatchString(out) || strings.Contains(out, ".") {
 		t.Errorf("times to the second: %s", out)
@@ -149,7 +156,13 @@ func TestCommands(t *testing.T) {
 	l.do("is revoked", "", "token", "revoke", answer.Made.APIToken.ID)
 	l.do("", string(license.CodeNotFound), "token", "revoke", "tok_x", "--json")
 
-	l.do("token.revoked", "", "organization", "audit", "--action", "token.", "--most", "1")
+	// A name of before names were checked.
+	l.store.Client().Organization.UpdateOneID(customer).SetName("\x1b[2Jgone").ExecX(auth.With(t.Context(), auth.System("test")))
+	if out := l.do("gone", "", "customer", "ls") + l.do("gone", "", "customer", "rename", customer, "gone"); strings.Contains(out, "\x1b") {
+		t.Errorf("a name reaches the terminal: %q", out)
+	}
+
+	l.do("token.revoked", "", "organization", "audit", "--action", "token.", "--most", "1", "--since", "7d")
 	l.do(`"before":"\"Charts\""`, "", "organization", "audit", "--json")
 }
 

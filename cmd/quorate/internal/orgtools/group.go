@@ -3,7 +3,7 @@ package orgtools
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"io"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/internal/license"
@@ -47,9 +47,9 @@ func (c *GroupLs) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	return table(std, "ID NAME ROLE MEMBERS", func(w *tabwriter.Writer) {
+	return cli.WriteTable(std.Out, "ID NAME ROLE MEMBERS", func(w io.Writer) {
 		for _, g := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", g.ID, g.Name, g.Role, g.MemberCount)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", g.ID, cli.Printable(g.Name), g.Role, g.MemberCount)
 		}
 	})
 }

@@ -3,8 +3,8 @@ package orgtools
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 )
@@ -51,7 +51,7 @@ type InviteCreate struct {
 	Role     string   `enum:"OWNER,ADMINISTRATOR,OPERATOR,VIEWER" default:"VIEWER" help:"OWNER, ADMINISTRATOR, OPERATOR or VIEWER."`
 	Name     string   `help:"How the person is called; left out, the person says it."`
 	Group    []string `help:"The ids of groups to join."`
-	Customer string   `help:"The id of a customer of yours that nobody belongs to yet; left out: your organization."`
+	Customer string   `help:"The id or name of a customer of yours that nobody belongs to yet; left out: your organization."`
 	Key      string   `help:"An idempotency key: repeated with it, the command makes nothing anew."`
 }
 
@@ -64,6 +64,13 @@ func (InviteCreate) Help() string {
 
 // Run invites.
 func (c *InviteCreate) Run(ctx context.Context, std cli.Streams) error {
+	if c.Customer != "" {
+		id, err := cli.CustomerID(ctx, c.APIFlags, c.Customer)
+		if err != nil {
+			return err
+		}
+		c.Customer = id
+	}
 	return do(ctx, c.APIFlags, std, `mutation($input: CreateInvitationInput!) { made: createInvitation(input: $input) { invitation { `+invitationFields+` } token } }`,
 		input(map[string]any{"email": c.Email, "role": c.Role, "name": c.Name, "groups": c.Group, "organization": c.Customer, "idempotencyKey": onceKey(c.Key)}),
 		func(out invited) error { return out.say(std, c.URL) })
@@ -87,9 +94,9 @@ func (c *InviteLs) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	return table(std, "ID EMAIL ROLE EXPIRES ACCEPTED REVOKED", func(w *tabwriter.Writer) {
+	return cli.WriteTable(std.Out, "ID EMAIL ROLE EXPIRES ACCEPTED REVOKED", func(w io.Writer) {
 		for _, i := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Email, i.Role, when(&i.ExpiresAt), when(i.AcceptedAt), when(i.RevokedAt))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, cli.Printable(i.Email), i.Role, when(&i.ExpiresAt), when(i.AcceptedAt), when(i.RevokedAt))
 		}
 	})
 }

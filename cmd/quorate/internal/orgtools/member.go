@@ -3,8 +3,8 @@ package orgtools
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/internal/license"
@@ -47,9 +47,9 @@ func (c *MemberLs) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	return table(std, "ID EMAIL NAME ROLE EFFECTIVE", func(w *tabwriter.Writer) {
+	return cli.WriteTable(std.Out, "ID EMAIL NAME ROLE EFFECTIVE", func(w io.Writer) {
 		for _, m := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.ID, m.Email, m.Name, m.Role, m.EffectiveRole)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.ID, cli.Printable(m.Email), cli.Printable(m.Name), m.Role, m.EffectiveRole)
 		}
 	})
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -109,9 +109,9 @@ func (c *CustomerLs) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, customers)
 	}
-	return table(std, "ID NAME USERS", func(w *tabwriter.Writer) {
+	return cli.WriteTable(std.Out, "ID NAME USERS", func(w io.Writer) {
 		for _, o := range customers {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", o.ID, o.Name, o.UserVisibility)
+			fmt.Fprintf(w, "%s\t%s\t%s\n", o.ID, cli.Printable(o.Name), o.UserVisibility)
 		}
 	})
 }
@@ -180,7 +180,7 @@ func (c *OrganizationShow) Run(ctx context.Context, std cli.Streams) error {
 // OrganizationSet changes one's organization.
 type OrganizationSet struct {
 	cli.APIFlags
-	Name  string `help:"Its new name."`
+	Name  string `help:"Its new name; a customer has it changed by its vendor."`
 	Users string `enum:",TOTALS,PSEUDONYMS,ALL" default:"" help:"What its vendor sees of its users: TOTALS, PSEUDONYMS or ALL."`
 }
 
@@ -222,17 +222,17 @@ func (c *OrganizationTest) Run(ctx context.Context, std cli.Streams) error {
 // OrganizationAudit shows the audit log.
 type OrganizationAudit struct {
 	cli.APIFlags
-	Actor  string        `help:"Only what this member, token or server did, by id."`
-	Action string        `help:"Only this action, for example member.updated, or all that begin so: member."`
-	Target string        `help:"Only what was done to this, by id."`
-	Since  time.Duration `help:"Only what is not older, for example 24h." default:"720h"`
-	Most   int           `help:"How many entries at most." default:"100"`
+	Actor  string   `help:"Only what this member, token or server did, by id."`
+	Action string   `help:"Only this action, for example member.updated, or all that begin so: member."`
+	Target string   `help:"Only what was done to this, by id."`
+	Since  cli.Long `help:"Only what is not older, for example 24h or 7d." default:"30d" placeholder:"TIME"`
+	Most   int      `help:"How many entries at most." default:"100"`
 }
 
 // Help has the examples.
 func (OrganizationAudit) Help() string {
 	return `Examples:
-  quorate organization audit --action member. --since 168h
+  quorate organization audit --action member. --since 7d
   quorate organization audit --target mem_0199… --json`
 }
 
@@ -260,7 +260,7 @@ func graphQLString(s string) string {
 
 // Run shows the log.
 func (c *OrganizationAudit) Run(ctx context.Context, std cli.Streams) error {
-	filter := []string{"from: " + graphQLString(time.Now().Add(-c.Since).UTC().Format(time.RFC3339))}
+	filter := []string{"from: " + graphQLString(time.Now().Add(-time.Duration(c.Since)).UTC().Format(time.RFC3339))}
 	for _, f := range []struct{ name, value string }{{"actor", c.Actor}, {"action", c.Action}, {"target", c.Target}} {
 		if f.value != "" {
 			filter = append(filter, fmt.Sprintf("%s: %s", f.name, graphQLString(f.value)))
@@ -274,13 +274,13 @@ func (c *OrganizationAudit) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	return table(std, "AT ACTOR ACTION TARGET CHANGES", func(w *tabwriter.Writer) {
+	return cli.WriteTable(std.Out, "AT ACTOR ACTION TARGET CHANGES", func(w io.Writer) {
 		for _, e := range all {
 			var changes []string
 			for _, c := range e.Changes {
 				changes = append(changes, fmt.Sprintf("%s: %s → %s", c.Name, orDash(c.Before), orDash(c.After)))
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", when(&e.At), e.Actor, e.Action, e.Target, strings.Join(changes, "; "))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", when(&e.At), e.Actor, e.Action, e.Target, cli.Printable(strings.Join(changes, "; ")))
 		}
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -97,15 +95,13 @@ func list[T any](ctx context.Context, f cli.APIFlags, name, arguments, fields st
 
 const mostListed = 10000
 
-// table writes lines in columns.
-func table(std cli.Streams, head string, lines func(w *tabwriter.Writer)) error {
-	w := tabwriter.NewWriter(std.Out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ReplaceAll(head, " ", "\t"))
-	lines(w)
-	return w.Flush()
-}
-
+// say writes a line of its own, whatever the texts in it are.
 func say(std cli.Streams, format string, a ...any) error {
+	for i, v := range a {
+		if s, ok := v.(string); ok {
+			a[i] = cli.Printable(s)
+		}
+	}
 	_, err := fmt.Fprintf(std.Out, format+"\n", a...)
 	return err
 }

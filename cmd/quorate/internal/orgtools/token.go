@@ -3,8 +3,8 @@ package orgtools
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -41,25 +41,25 @@ type tokenMade struct {
 // TokenCreate makes a token.
 type TokenCreate struct {
 	cli.APIFlags
-	Name    string        `arg:"" help:"What the token is for."`
-	Role    string        `enum:"OWNER,ADMINISTRATOR,OPERATOR,VIEWER" default:"VIEWER" help:"What it may do at most: OWNER, ADMINISTRATOR, OPERATOR or VIEWER."`
-	Scope   []string      `help:"What it is limited to, for example ORDER,RELEASE; left out: all of its role."`
-	Expires time.Duration `help:"How long it lasts, for example 720h; left out: it does not end by itself."`
-	Key     string        `help:"An idempotency key: repeated with it, the command makes nothing anew."`
+	Name    string    `arg:"" help:"What the token is for."`
+	Role    string    `enum:"OWNER,ADMINISTRATOR,OPERATOR,VIEWER" default:"VIEWER" help:"What it may do at most: OWNER, ADMINISTRATOR, OPERATOR or VIEWER."`
+	Scope   []string  `help:"What it is limited to, for example ORDER,RELEASE; left out: all of its role."`
+	Expires *cli.Long `help:"How long it lasts, for example 90d or 12h; left out: it does not end by itself." placeholder:"TIME"`
+	Key     string    `help:"An idempotency key: repeated with it, the command makes nothing anew."`
 }
 
 // Help has the examples.
 func (TokenCreate) Help() string {
 	return `Examples:
-  quorate token create erp --role OPERATOR --scope ORDER --expires 8760h
+  quorate token create erp --role OPERATOR --scope ORDER --expires 365d
   quorate token create monitoring`
 }
 
 // Run makes the token.
 func (c *TokenCreate) Run(ctx context.Context, std cli.Streams) error {
 	in := map[string]any{"name": c.Name, "role": c.Role, "scopes": c.Scope, "idempotencyKey": onceKey(c.Key)}
-	if c.Expires > 0 {
-		in["expiresAt"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
+	if c.Expires != nil {
+		in["expiresAt"] = time.Now().Add(time.Duration(*c.Expires)).UTC().Format(time.RFC3339)
 	}
 	return do(ctx, c.APIFlags, std, `mutation($input: CreateApiTokenInput!) { made: createApiToken(input: $input) { apiToken { `+tokenFields+` } secret } }`,
 		input(in), func(out tokenMade) error {
@@ -88,10 +88,10 @@ func (c *TokenLs) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	return table(std, "ID NAME ROLE SCOPES HINT EXPIRES REVOKED USED", func(w *tabwriter.Writer) {
+	return cli.WriteTable(std.Out, "ID NAME ROLE SCOPES HINT BY EXPIRES REVOKED USED", func(w io.Writer) {
 		for _, t := range all {
 			scopes := strings.Join(t.Scopes, ",")
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t…%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, orDash(&scopes), t.Hint, when(t.ExpiresAt), when(t.RevokedAt), when(t.LastUsedAt))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t…%s\t%s\t%s\t%s\t%s\n", t.ID, cli.Printable(t.Name), t.Role, orDash(&scopes), t.Hint, cli.Printable(t.CreatedBy), when(t.ExpiresAt), when(t.RevokedAt), when(t.LastUsedAt))
 		}
 	})
 }

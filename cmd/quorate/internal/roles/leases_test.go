@@ -3,6 +3,7 @@ package roles
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -83,5 +84,15 @@ func TestSeatsAreNotKeptInMemoryAlone(t *testing.T) {
 	store, err := openLeases(t.Context(), "", 0, slog.New(slog.DiscardHandler))
 	if license.CodeOf(err) != license.CodeInvalidInput {
 		t.Errorf("%v, %v", store, err)
+	}
+}
+
+// A platform whose Redis is away says so, and what to do.
+func TestRedisOfThePlatformIsAway(t *testing.T) {
+	at := func(name string) string { return filepath.Join(t.TempDir(), name) }
+	f := databaseFlags{cli.DatabaseFlags{Database: at("quorate.db"), MasterKey: at("master.key"), Redis: "redis://:canary@127.0.0.1:1/0"}}
+	_, err := f.open(t.Context(), slog.New(slog.DiscardHandler), 0)
+	if license.CodeOf(err) != license.CodeUnavailable || !strings.Contains(err.Error(), "Redis can't be used") || !strings.Contains(err.Error(), "--redis") || strings.Contains(err.Error(), "canary") {
+		t.Error(err)
 	}
 }

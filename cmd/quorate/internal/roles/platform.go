@@ -45,8 +45,11 @@ import (
 
 // Platform is the platform.
 type Platform struct {
-	Serve platformServeCmd `cmd:"" default:"withargs" help:"Run the platform (the default)."`
-	Init  platformInitCmd  `cmd:"" help:"Set a new platform up: root key, vendor, owner."`
+	Serve  platformServeCmd  `cmd:"" default:"withargs" help:"Run the platform (the default)."`
+	Init   platformInitCmd   `cmd:"" help:"Set a new platform up: root key, vendor, owner."`
+	Vendor platformVendorCmd `cmd:"" help:"Let a customer sell licenses of its own, too."`
+
+	ResetPassword platformResetCmd `cmd:"" help:"Make a one-time link by which a person sets a new password."`
 }
 
 // databaseFlags say where the platform keeps what.
@@ -189,7 +192,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(ctx, f.Database); err != nil {
+	if p.store, err = store.Open(ctx, f.Database, store.Logged(p.log)); err != nil {
 		return nil, noDatabase(err)
 	}
 	p.close = append(p.close, p.store.Close)
@@ -206,7 +209,9 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 			return nil, err
 		}
 		if p.bus, err = redisevent.New(ctx, rdb, p.log); err != nil {
-			return nil, errors.Join(err, rdb.Close())
+			_ = rdb.Close()
+			return nil, &license.Error{Code: license.CodeUnavailable, Err: err, Message: "Redis can't be used: " + cli.Printable(license.Clip(err.Error(), 200)),
+				Fix: "check --redis, and that Redis runs and lets this machine in"}
 		}
 		p.streams = redislog.New(rdb)
 		p.redis = rdb
@@ -232,6 +237,9 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 // noDatabase tells what to do; the message of the driver never has the
 // password.
 func noDatabase(err error) error {
+	if why := store.Away(err); why != nil {
+		err = why
+	}
 	if license.CodeOf(err) != license.CodeInternal {
 		return err
 	}
@@ -266,7 +274,8 @@ type serveConfig struct {
 // servedPlatform is a platform that answers.
 type servedPlatform struct {
 	addr    string
-	cancel  context.CancelFunc
+	leave   context.CancelFunc // ends the server
+	cancel  context.CancelFunc // ends what is beside it
 	done    chan struct{}
 	err     error // once done is closed
 	cleaned sync.WaitGroup
@@ -276,7 +285,7 @@ type servedPlatform struct {
 
 func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatform, error) {
 	root, err := p.RootKey(ctx)
-	if license.CodeOf(err) == license.CodeUnavailable {
+	if license.CodeOf(err) == license.CodeUnavailable && store.Away(err) == nil {
 		return nil, license.Errorf(license.CodeUnavailable, "run quorate platform init with the same --database and --master-key", "the platform is not set up")
 	}
 	if err != nil {
@@ -317,7 +326,8 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 		return nil, cannotListen(c.Listen, "--listen", err)
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &servedPlatform{addr: ln.Addr().String(), cancel: cancel, done: make(chan struct{})}
+	serving, leave := context.WithCancel(run)
+	s := &servedPlatform{addr: ln.Addr().String(), leave: leave, cancel: cancel, done: make(chan struct{})}
 	if c.Workers {
 		if err := p.queue.Start(run); err != nil {
 			cancel()
@@ -328,7 +338,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 	s.cleaned.Go(func() { p.clean(run) })
 	go func() {
 		defer close(s.done)
-		s.err = server.Serve(run, ln)
+		s.err = server.Serve(serving, ln)
 	}()
 	return s, nil
 }
@@ -362,16 +372,19 @@ func (s *servedPlatform) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop ends the server, then the workers. Stopping twice is safe.
+// Stop ends the server and the workers side by side: who asks or follows
+// something goes on at another replica at once, and what a worker does is waited
+// for. Stopping twice is safe.
 func (s *servedPlatform) Stop() {
 	s.stop.Do(func() {
+		s.leave()
 		if s.queue != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
 			_ = s.queue.Stop(ctx)
 		}
-		s.cancel()
 		<-s.done
+		s.cancel()
 		s.cleaned.Wait()
 	})
 }

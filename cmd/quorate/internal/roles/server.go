@@ -230,8 +230,9 @@ func startServer(c serverConfig) (*plainServer, error) {
 			return nil, err
 		}
 	}
+	licenses := source.NewSingle(c.Container)
 	server, err := licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: source.NewSingle(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true, Limits: c.Rules.Limits,
+		Name: c.Name, Source: licenses, Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true, Limits: c.Rules.Limits,
 		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, MostWaiting: c.Policy.MostWaiting, MostHandles: c.Policy.MostHandles, BorrowMost: c.Policy.BorrowMost,
 	})
@@ -264,7 +265,7 @@ func startServer(c serverConfig) (*plainServer, error) {
 		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 			return c.Store.Events(ctx, c.Container.Serial(), after, most)
 		},
-		Clients: s.handles.count, Served: held.Served, Rules: c.Rules, Tracing: c.Monitoring.Tracing, Did: c.Monitoring.LinkWork(),
+		Clients: s.handles.count, Served: held.Served, Rules: c.Rules, Refused: licenses.Refuse, Tracing: c.Monitoring.Tracing, Did: c.Monitoring.LinkWork(),
 	})
 	if err == nil {
 		s.agent = agent

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/internal/license"
@@ -197,7 +196,7 @@ func tell(w io.Writer, out rules.Outcome, lost []*rules.Rule) error {
 	if !out.Allowed {
 		verdict = "refused"
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(w)
 	row := func(what, text string) { fmt.Fprintf(t, "  %s\t%s\n", what, text) }
 	fmt.Fprintf(t, "%s: %s\n", out.Product, verdict)
 	switch {
@@ -280,7 +279,7 @@ func (c *Show) Run(ctx context.Context, std cli.Streams) error {
 	if saved != nil {
 		fmt.Fprintf(std.Out, "version %d, saved by %s at %s\n", saved.Version, cli.Printable(saved.SavedBy), saved.CreatedAt)
 	}
-	t := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	t := cli.NewTable(std.Out)
 	for _, g := range set.Groups() {
 		fmt.Fprintf(t, "%d\tgroup %s\t%s\n", g.Line, g.Name, members(g, 6))
 	}

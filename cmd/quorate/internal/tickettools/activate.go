@@ -98,7 +98,7 @@ func (c *Activate) Run(ctx context.Context, std cli.Streams) error {
 		}
 	} else {
 		for _, a := range made.Activations {
-			fmt.Fprintf(say, "%s  %d of %s at %s\n", a.ID, a.Quantity, cli.Printable(a.Item.Name), a.place())
+			fmt.Fprintf(say, "%s  %d of %s at %s\n", a.ID, a.Quantity, cli.Printable(a.Item.Name), a.serial())
 		}
 		for _, r := range made.Rollouts {
 			fmt.Fprintf(say, "rollout %s: %s\n", r.ID, words(r.State))
@@ -110,7 +110,7 @@ func (c *Activate) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-const transferFields = `id kind state quantity product { reference } toContainer { serial }`
+const transferFields = `id kind state quantity product { reference } tmrGroup { virtualSerial } container { serial } toContainer { serial }`
 
 type transferView struct {
 	ID       string `json:"id"`
@@ -120,6 +120,7 @@ type transferView struct {
 	Product  struct {
 		Reference string `json:"reference"`
 	} `json:"product"`
+	place
 	ToContainer *struct {
 		Serial string `json:"serial"`
 	} `json:"toContainer"`
@@ -131,10 +132,14 @@ type leaving struct {
 	Activation string `arg:"" help:"The activation's id, as quorate ticket show prints it."`
 	Quantity   int    `arg:"" help:"How many licenses."`
 	Reason     string `help:"Why."`
+	Key        string `help:"The same key does it once, however often the command runs."`
 }
 
 func (c leaving) run(ctx context.Context, std cli.Streams, mutation, input string, more map[string]any) error {
 	in := map[string]any{"activation": c.Activation, "quantity": c.Quantity, "reason": c.Reason}
+	if c.Key != "" {
+		in["idempotencyKey"] = c.Key
+	}
 	for k, v := range more {
 		in[k] = v
 	}
@@ -151,7 +156,9 @@ func (c leaving) run(ctx context.Context, std cli.Streams, mutation, input strin
 	if t.ToContainer != nil {
 		to = " to " + t.ToContainer.Serial
 	}
-	_, err := fmt.Fprintf(std.Out, "%s\n%s %d licenses of %s%s: %s. The next rollout takes them.\n", t.ID, strings.ToLower(t.Kind), t.Quantity, t.Product.Reference, to, words(t.State))
+	from := t.serial()
+	_, err := fmt.Fprintf(std.Out, "%s\n%s %d licenses of %s%s: %s. The next rollout takes them: quorate rollout start %s, or quorate offline start %s REQUEST\n",
+		t.ID, strings.ToLower(t.Kind), t.Quantity, t.Product.Reference, to, words(t.State), from, from)
 	return err
 }
 
@@ -163,7 +170,7 @@ func (Return) Help() string {
 	return `They can be activated again when the container has confirmed that they are gone.
 
 Example:
-  quorate ticket return tac_0193… 2 --reason "too many"`
+  quorate ticket return tac_0193… 2 --reason "too many" --key back-17`
 }
 
 // Run asks for it.

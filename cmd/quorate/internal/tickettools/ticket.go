@@ -9,7 +9,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -59,11 +58,19 @@ type ticketView struct {
 		Activated int `json:"activated"`
 		Left      int `json:"left"`
 	} `json:"lines"`
-	Activations *struct {
-		Edges []struct {
-			Node activationView `json:"node"`
-		} `json:"edges"`
-	} `json:"activations,omitempty"`
+	Activations *activationsView `json:"activations,omitempty"`
+}
+
+type activationEdge struct {
+	Node activationView `json:"node"`
+}
+
+type activationsView struct {
+	Edges    []activationEdge `json:"edges"`
+	PageInfo *struct {
+		HasNextPage bool
+		EndCursor   string
+	} `json:"pageInfo,omitempty"` // nil once all pages are together
 }
 
 const activationFields = `id quantity returned left offline createdAt item { name } container { serial } tmrGroup { virtualSerial }`
@@ -78,6 +85,11 @@ type activationView struct {
 	Item      struct {
 		Name string `json:"name"`
 	} `json:"item"`
+	place
+}
+
+// place is the container or the TMR group of something.
+type place struct {
 	Container *struct {
 		Serial string `json:"serial"`
 	} `json:"container"`
@@ -86,12 +98,12 @@ type activationView struct {
 	} `json:"tmrGroup"`
 }
 
-func (a activationView) place() string {
+func (p place) serial() string {
 	switch {
-	case a.Container != nil:
-		return a.Container.Serial
-	case a.TmrGroup != nil:
-		return a.TmrGroup.VirtualSerial
+	case p.Container != nil:
+		return p.Container.Serial
+	case p.TmrGroup != nil:
+		return p.TmrGroup.VirtualSerial
 	}
 	return "-"
 }
@@ -100,13 +112,13 @@ func (t ticketView) customer() string {
 	if t.Customer == nil {
 		return "-"
 	}
-	return t.Customer.Name
+	return cli.Printable(t.Customer.Name)
 }
 
 func words(state string) string { return strings.ToLower(strings.ReplaceAll(state, "_", " ")) }
 
 func (t ticketView) write(w io.Writer) error {
-	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	tab := cli.NewTable(w)
 	if t.Code != nil {
 		fmt.Fprintf(tab, "code\t%s\n", *t.Code)
 	}
@@ -132,7 +144,7 @@ func (t ticketView) write(w io.Writer) error {
 	if t.Activations != nil {
 		for _, e := range t.Activations.Edges {
 			a := e.Node
-			fmt.Fprintf(tab, "activation\t%s  %d of %s at %s, %d returned\n", a.ID, a.Left, cli.Printable(a.Item.Name), a.place(), a.Returned)
+			fmt.Fprintf(tab, "activation\t%s  %d of %s at %s, %d returned\n", a.ID, a.Left, cli.Printable(a.Item.Name), a.serial(), a.Returned)
 		}
 	}
 	return tab.Flush()
@@ -157,7 +169,7 @@ type Create struct {
 	cli.APIFlags
 	Line        []string `arg:"" name:"item" help:"What it brings, each as ITEM=QUANTITY with the item's id (quorate item ls)."`
 	Customer    string   `help:"The customer's id or name. Left out: the first customer that activates it."`
-	Until       string   `help:"Until when it can be activated: 2027-12-31 or RFC 3339. Left out: for ever."`
+	Until       string   `help:"Until when it can be activated: a day, at whose beginning (UTC) it ends, or RFC 3339. Left out: for ever."`
 	Whole       bool     `help:"It can't be activated in parts."`
 	ReturnLimit *int     `help:"How often the customer may return licenses to it; 0: never. Left out: any number."`
 	Reference   string   `help:"The order's number in your books."`
@@ -169,7 +181,7 @@ type Create struct {
 func (Create) Help() string {
 	return `Examples:
   quorate ticket create itm_0193…=20 --customer "Shipping Company" --reference PO-4711
-  quorate ticket create itm_0193…=5 itm_0194…=1 --until 2027-12-31 --return-limit 2`
+  quorate ticket create itm_0193…=5 itm_0194…=1 --until 2028-01-01 --return-limit 2`
 }
 
 // Run makes it.
@@ -225,21 +237,36 @@ func (Show) Help() string {
 
 // Run asks for it.
 func (c *Show) Run(ctx context.Context, std cli.Streams) error {
-	var out struct{ Ticket ticketView }
-	if err := c.Query(ctx, `query($code: String!) { ticket(code: $code) { `+ticketFields+` activations(first: 100) { edges { node { `+activationFields+` } } } } }`,
-		map[string]any{"code": c.Code}, &out); err != nil {
-		return err
+	var t ticketView
+	earlier := []activationEdge{}
+	for vars := map[string]any{"code": c.Code}; ; {
+		var out struct{ Ticket ticketView }
+		if err := c.Query(ctx, `query($code: String!, $after: Cursor) { ticket(code: $code) { `+ticketFields+`
+			activations(first: 100, after: $after) { edges { node { `+activationFields+` } } pageInfo { hasNextPage endCursor } } } }`, vars, &out); err != nil {
+			return err
+		}
+		t = out.Ticket
+		if t.Activations == nil {
+			break
+		}
+		t.Activations.Edges = append(earlier, t.Activations.Edges...)
+		page := t.Activations.PageInfo
+		t.Activations.PageInfo = nil
+		if page == nil || !page.HasNextPage {
+			break
+		}
+		earlier, vars["after"] = t.Activations.Edges, page.EndCursor
 	}
 	if c.JSON {
-		return cli.WriteJSON(std.Out, out.Ticket)
+		return cli.WriteJSON(std.Out, t)
 	}
-	return out.Ticket.write(std.Out)
+	return t.write(std.Out)
 }
 
 // List lists tickets.
 type List struct {
 	cli.APIFlags
-	Customer  string `help:"Only those of this customer, by its id."`
+	Customer  string `help:"Only those of this customer, by its id or name."`
 	Reference string `help:"Only those of this reference."`
 }
 
@@ -252,49 +279,34 @@ func (List) Help() string {
 
 // Run asks for all pages.
 func (c *List) Run(ctx context.Context, std cli.Streams) error {
-	all := []ticketView{}
-	for after := any(nil); ; {
-		var out struct {
-			Tickets struct {
-				Edges []struct {
-					Node ticketView
-				}
-				PageInfo struct {
-					HasNextPage bool
-					EndCursor   string
-				}
-			}
-		}
-		vars := map[string]any{"after": after}
-		if c.Customer != "" {
-			vars["customer"] = c.Customer
-		}
-		if c.Reference != "" {
-			vars["reference"] = c.Reference
-		}
-		if err := c.Query(ctx, `query($after: Cursor, $customer: ID, $reference: String) { tickets(first: 100, after: $after, customer: $customer, reference: $reference) {
-			edges { node { `+ticketFields+` } } pageInfo { hasNextPage endCursor } } }`, vars, &out); err != nil {
+	vars := map[string]any{}
+	if c.Customer != "" {
+		id, err := cli.CustomerID(ctx, c.APIFlags, c.Customer)
+		if err != nil {
 			return err
 		}
-		for _, e := range out.Tickets.Edges {
-			all = append(all, e.Node)
-		}
-		if !out.Tickets.PageInfo.HasNextPage {
-			break
-		}
-		after = out.Tickets.PageInfo.EndCursor
+		vars["customer"] = id
+	}
+	if c.Reference != "" {
+		vars["reference"] = c.Reference
+	}
+	all, err := cli.Pages[ticketView](ctx, c.APIFlags, `query($first: Int!, $after: Cursor, $customer: ID, $reference: String) {
+		page: tickets(first: $first, after: $after, customer: $customer, reference: $reference) {
+		edges { node { `+ticketFields+` } } pageInfo { hasNextPage endCursor } } }`, vars, 0)
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return cli.WriteJSON(std.Out, all)
 	}
-	tab := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	tab := cli.NewTable(std.Out)
 	fmt.Fprintln(tab, "TICKET\tCODE\tSTATE\tCUSTOMER\tREFERENCE\tLEFT")
 	for _, t := range all {
 		left, of := 0, 0
 		for _, l := range t.Lines {
 			left, of = left+l.Left, of+l.Quantity
 		}
-		fmt.Fprintf(tab, "%s\t…-%s\t%s\t%s\t%s\t%d of %d\n", t.ID, t.Hint, words(t.State), cli.Printable(t.customer()), cmp.Or(cli.Printable(t.Reference), "-"), left, of)
+		fmt.Fprintf(tab, "%s\t…-%s\t%s\t%s\t%s\t%d of %d\n", t.ID, t.Hint, words(t.State), t.customer(), cmp.Or(cli.Printable(t.Reference), "-"), left, of)
 	}
 	return tab.Flush()
 }
@@ -304,7 +316,7 @@ type Update struct {
 	cli.APIFlags
 	Ticket      string  `arg:"" help:"The ticket's id."`
 	Revision    int     `required:"" help:"The revision that is changed, as quorate ticket show prints it."`
-	Until       string  `help:"Until when it can be activated; never: for ever."`
+	Until       string  `help:"Until when it can be activated: a day, at whose beginning (UTC) it ends, RFC 3339, or never."`
 	ReturnLimit string  `help:"How often the customer may return licenses to it; any: any number."`
 	Partial     *bool   `negatable:"" help:"Whether it may be activated in parts."`
 	Reference   *string `help:"The order's number in your books."`
@@ -314,7 +326,7 @@ type Update struct {
 // Help has the examples.
 func (Update) Help() string {
 	return `Examples:
-  quorate ticket update tkt_0193… --revision 1 --until 2028-12-31
+  quorate ticket update tkt_0193… --revision 1 --until 2029-01-01
   quorate ticket update tkt_0193… --revision 2 --return-limit any --note "extended"`
 }
 

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Logged has log told when a PostgreSQL that was there can't be reached, and when
+// it is back: once each, however many ask meanwhile.
+func Logged(log *slog.Logger) Option {
+	return func(o *options) { o.log = log }
+}
+
+// Away gives why the database can't be reached, if that is what err tells, for
+// operators; else nil. To everybody else such an error is a
+// license.CodeUnavailable that tells nothing of the database.
+func Away(err error) error {
+	if a, ok := errors.AsType[*awayError](err); ok {
+		return a.err
+	}
+	return nil
+}
+
+type awayError struct{ err error }
+
+func (e *awayError) Error() string { return e.err.Error() }
+func (e *awayError) Unwrap() error { return e.err }
+
+// outage is whether the database is there. Safe for concurrent use.
+type outage struct {
+	log   *slog.Logger
+	mu    sync.Mutex
+	known bool      // it was there once: before that whoever opens it is told
+	since time.Time // zero: it is there
+}
+
+func (o *outage) there() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.since.IsZero() {
+		o.log.Info("the database is back", "away", time.Since(o.since).Round(time.Millisecond))
+	}
+	o.known, o.since = true, time.Time{}
+}
+
+// notThere notes that no connection could be made.
+func (o *outage) notThere(ctx context.Context, err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.known && o.since.IsZero() {
+		o.since = time.Now()
+		o.log.ErrorContext(ctx, "the database can't be reached", "err", err)
+	}
+	return away(err)
+}
+
+func away(err error) *license.Error {
+	return &license.Error{Code: license.CodeUnavailable, Err: &awayError{err}, Message: "the database can't be reached now",
+		Fix: "try again in a moment; if it persists, the operator finds why in the platform's log"}
+}
+
+// told gives err as clients are told of it. One whose context is over tells nothing
+// of the database.
+func (o *outage) told(ctx context.Context, err error) error {
+	if err == nil || over(ctx) || !broken(err) {
+		return err
+	}
+	o.log.WarnContext(ctx, "a connection to the database has broken", "err", err)
+	return away(err)
+}
+
+// over says whether nobody waits any more. The network tells that a deadline has
+// passed before the context does.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
+// broken says whether an error is a connection's, and not a statement's.
+func broken(err error) bool {
+	if e, ok := errors.AsType[*pq.Error](err); ok {
+		switch e.Code {
+		case "57P01", "57P02", "57P03", "53300": // it stops, has crashed, starts, has no more connections
+			return true
+		}
+		return e.Code.Class() == "08"
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// awayConnector opens connections that say so when they have broken.
+type awayConnector struct {
+	driver.Connector
+	outage *outage
+}
+
+// Connect implements driver.Connector.
+func (c awayConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil && !over(ctx) {
+		return nil, c.outage.notThere(ctx, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.outage.there()
+	able, ok := conn.(checkedConn)
+	if !ok { // tracedConn is
+		return nil, errors.Join(errors.New("the connection lacks a method"), conn.Close())
+	}
+	return &awayConn{able, c.outage}, nil
+}
+
+type checkedConn interface {
+	watchableConn
+	driver.NamedValueChecker
+}
+
+type awayConn struct {
+	checkedConn
+	outage *outage
+}
+
+func (c *awayConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.checkedConn.QueryContext(ctx, query, args)
+	if whole, ok := rows.(checkedRows); ok && err == nil {
+		return &awayRows{whole, c.outage, ctx}, nil
+	}
+	return rows, c.outage.told(ctx, err)
+}
+
+func (c *awayConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.checkedConn.ExecContext(ctx, query, args)
+	return result, c.outage.told(ctx, err)
+}
+
+func (c *awayConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, err := c.checkedConn.PrepareContext(ctx, query)
+	return s, c.outage.told(ctx, err)
+}
+
+func (c *awayConn) Ping(ctx context.Context) error {
+	return c.outage.told(ctx, c.checkedConn.Ping(ctx))
+}
+
+func (c *awayConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	tx, err := c.checkedConn.BeginTx(ctx, options)
+	if err != nil {
+		return nil, c.outage.told(ctx, err)
+	}
+	return &awayTx{tx, c.outage, ctx}, nil
+}
+
+type awayTx struct {
+	driver.Tx
+	outage *outage
+	ctx    context.Context //nolint:containedctx // Commit gets none
+}
+
+// Commit that breaks off may have been done.
+func (t *awayTx) Commit() error {
+	err := t.outage.told(t.ctx, t.Tx.Commit())
+	e, ok := err.(*license.Error) //nolint:errorlint // told makes it
+	if ok {
+		e.Message, e.Fix = "the database went away before it said that it has kept the change", "look whether it is done, and try again in a moment if not"
+	}
+	return err
+}
+
+type checkedRows interface {
+	driver.RowsNextResultSet
+	driver.RowsColumnTypeScanType
+	driver.RowsColumnTypeDatabaseTypeName
+	driver.RowsColumnTypeLength
+	driver.RowsColumnTypePrecisionScale
+}
+
+type awayRows struct {
+	checkedRows
+	outage *outage
+	ctx    context.Context //nolint:containedctx // Next gets none
+}
+
+func (r *awayRows) Next(dest []driver.Value) error {
+	err := r.checkedRows.Next(dest)
+	if err == nil || err == io.EOF { //nolint:errorlint // as the contract of driver.Rows has it
+		return err
+	}
+	return r.outage.told(r.ctx, err)
+}
