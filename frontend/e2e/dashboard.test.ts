@@ -246,7 +246,7 @@ describe("live allocations", () => {
   it("stay quick with thousands of rows", () =>
     withMock({ churn: false, programs: 5_000 }, async (running) => {
       const page = await open(running);
-      expect(await page.getByTestId("figure-allocations").textContent()).toBe("5000");
+      expect(await page.getByTestId("figure-allocations").textContent()).toBe("5,000");
       expect(await page.getByTestId("allocation").count()).toBeLessThan(80);
     }));
 

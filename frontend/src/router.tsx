@@ -6,6 +6,7 @@ import {
   notFound,
   Outlet,
   redirect,
+  rootRouteId,
 } from "@tanstack/react-router";
 import type { Client } from "urql";
 import { allocationsSearch } from "./allocations/search";
@@ -14,7 +15,7 @@ import { ViewerQuery } from "./api/viewer";
 import { containersSearch } from "./containers/search";
 import type { ViewerQuery as ViewerResult } from "./gql/graphql";
 import { rulesSearch } from "./rules/search";
-import { LoadFailure, NotFound, Starting } from "./shell/fallback";
+import { LoadFailure, NotFound, NothingHere, NothingLoaded, Starting } from "./shell/fallback";
 import { SignInPage } from "./signin/page";
 import { toSignIn } from "./signin/target";
 import { groupSearch } from "./tmr/search";
@@ -54,8 +55,12 @@ function homeOf(viewer: Viewer) {
   } as const;
 }
 
-function routesFor(client: Client) {
-  const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+function routesFor(client: Client, look: () => void) {
+  const root = createRootRoute({
+    component: Outlet,
+    notFoundComponent: NothingHere,
+    errorComponent: NothingLoaded,
+  });
 
   const signIn = createRoute({
     getParentRoute: () => root,
@@ -70,11 +75,17 @@ function routesFor(client: Client) {
     },
   });
 
-  /** Its token is behind the #, which browsers send to nobody. */
+  /** Its token is behind the #, as that of `reset`, which browsers send to nobody. */
   const invitation = createRoute({
     getParentRoute: () => root,
     path: "/invitation",
     component: lazyRouteComponent(() => import("./signin/invitation"), "InvitationPage"),
+  });
+
+  const reset = createRoute({
+    getParentRoute: () => root,
+    path: "/reset",
+    component: lazyRouteComponent(() => import("./signin/reset"), "ResetPage"),
   });
 
   const home = createRoute({
@@ -89,13 +100,20 @@ function routesFor(client: Client) {
   const organization = createRoute({
     getParentRoute: () => root,
     path: "/$side/$organization",
-    beforeLoad: async ({ params }) => {
-      if (params.side !== "v" && params.side !== "c") throw notFound();
+    beforeLoad: async ({ params, location }) => {
+      if (params.side !== "v" && params.side !== "c") throw notFound({ routeId: rootRouteId });
       const viewer = await viewerOf(client);
       const { id, vendor, customer } = viewer.organization;
-      const allowed = id === params.organization && (params.side === "v" ? vendor : customer);
-      return { viewer, allowed };
+      const allowed = id === params.organization;
+      if (allowed && !(params.side === "v" ? vendor : customer)) {
+        // Which side it is, who made the link may not have known.
+        const href = location.href.replace(/^\/[vc]\//, vendor ? "/v/" : "/c/");
+        throw redirect({ href, replace: true });
+      }
+      return { viewer, allowed, look };
     },
+    notFoundComponent: NotFound,
+    errorComponent: NothingLoaded,
     component: lazyRouteComponent(() => import("./shell/shell"), "Shell"),
   });
 
@@ -211,6 +229,7 @@ function routesFor(client: Client) {
   return root.addChildren([
     signIn,
     invitation,
+    reset,
     home,
     organization.addChildren([
       start,
@@ -234,9 +253,10 @@ function routesFor(client: Client) {
   ]);
 }
 
-export function newRouter(client: Client) {
+/** Look is for when something is forbidden: it asks for the viewer's rights again. */
+export function newRouter(client: Client, look: () => void) {
   return createRouter({
-    routeTree: routesFor(client),
+    routeTree: routesFor(client, look),
     parseSearch,
     stringifySearch,
     defaultErrorComponent: LoadFailure,

@@ -1,8 +1,7 @@
 import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
-import { useQuery } from "urql";
+import { type Connection, useAll } from "../api/all";
 import { ContainersQuery } from "../api/allocations";
-import { failureOf } from "../api/errors";
-import type { ContainerKind } from "../gql/graphql";
+import type { ContainerKind, ContainersQuery as Page } from "../gql/graphql";
 import { useHere } from "../ui/here";
 import { Empty, FailureNote } from "../ui/note";
 import { useTitle } from "../ui/title";
@@ -25,18 +24,19 @@ interface HoldersProps {
   to: "/$side/$organization/allocations/$container" | "/$side/$organization/rules/$container";
 }
 
+type Listed = NonNullable<NonNullable<NonNullable<Page["containers"]["edges"]>[number]>["node"]>;
+
+function containersOf(data: Page): Connection<Listed> {
+  return data.containers;
+}
+
 /** The containers that hand out licenses: a backend of a TMR group does so only through the group. */
 export function Holders({ title, to }: HoldersProps) {
   useTitle(title);
   const params = route.useParams();
   const here = useHere();
-  const [{ data, error }, refetch] = useQuery({
-    query: ContainersQuery,
-    requestPolicy: "cache-and-network",
-  });
-  const containers = (data?.containers.edges ?? []).flatMap((edge) =>
-    edge?.node && (edge.node.kind === "VIRTUAL" || !edge.node.tmrGroup) ? [edge.node] : [],
-  );
+  const { all, failure, refetch } = useAll(ContainersQuery, containersOf);
+  const containers = (all ?? []).filter((c) => c.kind === "VIRTUAL" || !c.tmrGroup);
   const [only] = containers;
   if (only && containers.length === 1 && here) {
     return <Navigate to={to} params={{ ...params, container: only.serial }} replace />;
@@ -44,15 +44,15 @@ export function Holders({ title, to }: HoldersProps) {
   return (
     <div className={styles["page"]}>
       <h1>{title}</h1>
-      {error && (
+      {failure && (
         <FailureNote
-          title="The containers could not be loaded"
-          failure={failureOf(error)}
-          onRetry={() => refetch({ requestPolicy: "network-only" })}
+          title={all ? "What is shown may be out of date" : "The containers could not be loaded"}
+          failure={failure}
+          onRetry={refetch}
         />
       )}
-      {!data && !error && <Wait heights={[44, 44, 44]} label="Loading the containers" />}
-      {data && containers.length === 0 && (
+      {!all && !failure && <Wait heights={[44, 44, 44]} label="Loading the containers" />}
+      {all && containers.length === 0 && (
         <Empty title="No containers yet">
           <p className="soft">A container appears here when its license server is set up.</p>
         </Empty>

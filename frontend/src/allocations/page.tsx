@@ -1,11 +1,12 @@
 import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useRef, useState } from "react";
-import { useQuery } from "urql";
 import { ContainerQuery } from "../api/allocations";
+import { useKept } from "../api/kept";
 import { NotFound } from "../shell/fallback";
 import { useKeys } from "../shell/keys";
 import { mayOperate } from "../shell/roles";
+import { count, plural } from "../ui/count";
 import { PauseIcon, PlayIcon } from "../ui/icons";
 import { Empty, FailureNote } from "../ui/note";
 import { useNow } from "../ui/now";
@@ -44,19 +45,19 @@ function Figures({ snapshot }: { snapshot: Snapshot }) {
   return (
     <dl className={styles["figures"]}>
       <Figure label="In use" id="in-use">
-        <b>{figures.taken}</b> <span className="meta soft">of {figures.total}</span>
+        <b>{count(figures.taken)}</b> <span className="meta soft">of {count(figures.total)}</span>
       </Figure>
       <Figure label="Free" id="free">
-        <b>{figures.free}</b>
+        <b>{count(figures.free)}</b>
       </Figure>
       <Figure label="Allocations" id="allocations">
-        <b>{living}</b>
+        <b>{count(living)}</b>
       </Figure>
       <Figure label="Denials, 24 h" id="denials">
-        <b>{figures.denials}</b>
+        <b>{count(figures.denials)}</b>
       </Figure>
       <Figure label="Idle for over 8 h" id="idle">
-        <b>{idle}</b>
+        <b>{count(idle)}</b>
       </Figure>
     </dl>
   );
@@ -81,9 +82,11 @@ function useStill(rows: Row[], still: boolean, subject: string) {
   return { ...arranged, apply };
 }
 
-function ContainerLine({ serial }: { serial: string }) {
+/** Its address may name it by its serial number or by its id. */
+function ContainerLine({ container }: { container: string }) {
   const params = route.useParams();
-  const [{ data }] = useQuery({ query: ContainerQuery, variables: { serial } });
+  const [{ data }] = useKept({ query: ContainerQuery, variables: { serial: container } });
+  const serial = data?.container?.serial ?? container;
   const group = data?.container?.tmrGroup;
   return (
     <p className="soft">
@@ -172,7 +175,7 @@ function Filter({ search, onSearch, shown, children }: FilterProps) {
         onChange={(event) => onSearch({ taking: event.currentTarget.checked ? "1" : undefined })}
       />
       <span className="soft" role="status" data-testid="shown">
-        {shown} shown
+        {count(shown)} shown
       </span>
       {children}
     </div>
@@ -235,7 +238,7 @@ function AllocationsView({ container }: { container: string }) {
       <header className={styles["header"]}>
         <div>
           <h1>Live allocations</h1>
-          <ContainerLine serial={container} />
+          <ContainerLine container={container} />
         </div>
         <Button
           variant="default"
@@ -264,7 +267,7 @@ function AllocationsView({ container }: { container: string }) {
           <Filter search={search} onSearch={onSearch} shown={rows.filter((r) => !r.gone).length}>
             {changes > 0 && (
               <Button variant="light" onClick={apply} data-testid="apply">
-                {changes} {changes === 1 ? "change" : "changes"}: apply
+                {plural(changes, "change")}: apply
               </Button>
             )}
             {paused && <span className={styles["paused"]}>Paused</span>}
@@ -275,7 +278,7 @@ function AllocationsView({ container }: { container: string }) {
             </Empty>
           )}
           {snapshot.rows.length > 0 && rows.length === 0 && (
-            <Empty title={`The filter hides ${snapshot.living}`}>
+            <Empty title={`The filter hides ${count(snapshot.living)}`}>
               <Button
                 variant="default"
                 onClick={() => void navigate({ search: {}, replace: true })}

@@ -1,9 +1,13 @@
 import { graphql } from "../gql";
 
 export const ContainersQuery = graphql(`
-  query Containers {
-    containers(first: 100) {
+  query Containers($after: Cursor) {
+    containers(first: 100, after: $after) {
       totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
       edges {
         node {
           id

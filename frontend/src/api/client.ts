@@ -1,5 +1,13 @@
 import { cacheExchange } from "@urql/exchange-graphcache";
-import { type Client, createClient, fetchExchange, mapExchange } from "urql";
+import {
+  type Client,
+  createClient,
+  fetchExchange,
+  getOperationName,
+  makeOperation,
+  mapExchange,
+  type Operation,
+} from "urql";
 import { failureOf } from "./errors";
 
 /** Called when the platform says that the session has ended. */
@@ -7,6 +15,26 @@ export type OnSignedOut = () => void;
 
 /** Called when the platform refuses something: what the pages know of the viewer may be old. */
 export type OnForbidden = () => void;
+
+/** The organization that the page is of, by its address; empty: of none. */
+export function organizationOf(pathname: string): string {
+  return /^\/[vc]\/([^/]+)/.exec(pathname)?.[1] ?? "";
+}
+
+/**
+ * What a page does, it does for the organization that it shows, also after another
+ * window has gone over to another one. Whom the session acts for is asked as it is.
+ */
+function forOrganization(operation: Operation): Operation {
+  const organization = organizationOf(window.location.pathname);
+  const { fetchOptions } = operation.context;
+  if (organization === "" || getOperationName(operation.query) === "Viewer") return operation;
+  const given = typeof fetchOptions === "function" ? fetchOptions() : fetchOptions;
+  return makeOperation(operation.kind, operation, {
+    ...operation.context,
+    fetchOptions: { ...given, headers: { "Quorate-Organization": organization } },
+  });
+}
 
 /**
  * The GraphQL client for everything but live streams, which do not pass through
@@ -19,6 +47,7 @@ export function newClient(onSignedOut: OnSignedOut, onForbidden: OnForbidden): C
     fetchOptions: { credentials: "same-origin" },
     exchanges: [
       mapExchange({
+        onOperation: forOrganization,
         onError(error) {
           const { code } = failureOf(error);
           if (code === "UNAUTHENTICATED") onSignedOut();

@@ -48,9 +48,13 @@ export const GroupFields = graphql(`
 `);
 
 export const GroupsQuery = graphql(`
-  query Groups {
-    tmrGroups(first: 100) {
+  query Groups($after: Cursor) {
+    tmrGroups(first: 100, after: $after) {
       totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
       edges {
         node {
           id

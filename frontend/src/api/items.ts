@@ -57,8 +57,13 @@ export const ItemQuery = graphql(`
 `);
 
 export const ProductsQuery = graphql(`
-  query Products {
-    products(first: 100) {
+  query Products($after: Cursor) {
+    products(first: 100, after: $after) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
       edges {
         node {
           id

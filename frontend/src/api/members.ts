@@ -1,8 +1,8 @@
 import { graphql } from "../gql";
 
 export const MembersQuery = graphql(`
-  query Members($members: Cursor) {
-    members(first: 100, after: $members) {
+  query Members($after: Cursor) {
+    members(first: 100, after: $after) {
       totalCount
       pageInfo {
         hasNextPage

@@ -1,8 +1,13 @@
 import { graphql } from "../gql";
 
 export const ItemsQuery = graphql(`
-  query Items {
-    items(first: 100) {
+  query Items($after: Cursor) {
+    items(first: 100, after: $after) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
       edges {
         node {
           id

@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { CombinedError } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
+import { count } from "../ui/count";
 
 export interface Act {
   busy: boolean;
@@ -50,5 +51,5 @@ export function quantityMistake(text: string, most: number): string | null {
   const n = Number(text);
   return /^\d+$/.test(text.trim()) && n >= 1 && n <= most
     ? null
-    : `Enter a whole number, 1 to ${most.toLocaleString("en")}.`;
+    : `Enter a whole number, 1 to ${count(most)}.`;
 }

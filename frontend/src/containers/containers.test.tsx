@@ -6,6 +6,7 @@ import { Provider } from "urql";
 import { describe, expect, it, vi } from "vitest";
 import { type Answer, stubClient } from "../test/client";
 import { containerSample, licenseSample, rolloutSample } from "../test/samples";
+import { plural } from "../ui/count";
 import { quantityMistake, reasonMistake } from "./act";
 import { DecideForm } from "./decide";
 import {
@@ -13,7 +14,6 @@ import {
   filtered,
   movable,
   nextStep,
-  plural,
   rolloutText,
   rolloutTone,
   targets,
@@ -146,16 +146,24 @@ describe("TransferForm", () => {
       product: "prd_1",
       quantity: 15,
       reason: "too many",
+      idempotencyKey: expect.any(String),
     });
   });
 
-  it("warns before a repeat when the answer was lost, and asks for what is known", async () => {
+  it("tells when the answer was lost, asks for what is known, and repeats nothing twice", async () => {
     const [done, end] = [vi.fn(), vi.fn()];
-    show(<TransferForm kind="return" container={container} onDone={done} onEnd={end} />, "lost");
+    const sent = show(
+      <TransferForm kind="return" container={container} onDone={done} onEnd={end} />,
+      "lost",
+      { data: { returnLicenses: { transfer } } },
+    );
     await submit();
     expect(await screen.findByText(/It may have been done all the same/)).toBeVisible();
     expect(done).not.toHaveBeenCalled();
     expect(end).toHaveBeenCalledOnce();
+    await submit();
+    await waitFor(() => expect(done).toHaveBeenCalledOnce());
+    expect(sent[1]?.variables.input).toEqual(sent[0]?.variables.input);
   });
 
   it("shows what the platform refuses, and what to do", async () => {

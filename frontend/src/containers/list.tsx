@@ -4,12 +4,13 @@ import { useRef, useState } from "react";
 import type { ContainerState } from "../gql/graphql";
 import { useKeys } from "../shell/keys";
 import { mayProvision } from "../shell/roles";
+import { count, plural } from "../ui/count";
 import { Empty, FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import styles from "./list.module.css";
-import { type Container, filtered, KINDS, plural, STATES, totals } from "./model";
+import { type Container, filtered, KINDS, STATES, totals } from "./model";
 import { RegisterDialog } from "./register";
 import type { ContainersSearch } from "./search";
 import { useContainers } from "./use-containers";
@@ -18,10 +19,10 @@ const route = getRouteApi("/$side/$organization/containers");
 
 function stateChoices(containers: readonly Container[]) {
   return [
-    { value: "", label: `All states (${containers.length})` },
+    { value: "", label: `All states (${count(containers.length)})` },
     ...(Object.keys(STATES) as ContainerState[]).map((state) => ({
       value: state,
-      label: `${STATES[state].text} (${containers.filter((c) => c.state === state).length})`,
+      label: `${STATES[state].text} (${count(containers.filter((c) => c.state === state).length)})`,
     })),
   ];
 }
@@ -37,8 +38,8 @@ function figures(container: Container): string {
   if (container.tmrGroup) return "Licenses at the group";
   const { held, waiting, leaving } = totals(container);
   const parts = [plural(held, "license")];
-  if (waiting > 0) parts.push(`${waiting} waiting`);
-  if (leaving > 0) parts.push(`${leaving} leaving`);
+  if (waiting > 0) parts.push(`${count(waiting)} waiting`);
+  if (leaving > 0) parts.push(`${count(leaving)} leaving`);
   return parts.join(" · ");
 }
 
@@ -77,23 +78,22 @@ function Row({ container }: { container: Container }) {
 
 export function ContainersPage() {
   useTitle("Containers");
-  const { side } = route.useParams();
   const { viewer } = route.useRouteContext();
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const { containers, total, failure, refetch } = useContainers();
+  const { all: containers, total, failure, refetch } = useContainers();
   const [registering, setRegistering] = useState(false);
   const filter = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => filter.current?.focus() });
 
   const change = (to: ContainersSearch) => void navigate({ search: to, replace: true });
   const shown = filtered(containers ?? [], search);
-  const vendor = side === "v" && viewer.organization.vendor;
+  const may = mayProvision(viewer.role);
   return (
     <div className={styles["page"]}>
       <div className={styles["head"]}>
         <h1>Containers</h1>
-        {vendor && mayProvision(viewer.role) && (
+        {may && (
           <Button onClick={() => setRegistering(true)} data-testid="register">
             Register container
           </Button>
@@ -115,9 +115,9 @@ export function ContainersPage() {
         <Empty title="No containers yet">
           <p className="soft">
             A container holds licenses on one license server.{" "}
-            {vendor
+            {may
               ? "Register one by the request file that quorate request writes on its machine."
-              : "Your vendor registers it by its request file, which quorate request writes."}
+              : "An administrator registers one by its request file, which quorate request writes."}
           </p>
         </Empty>
       )}
@@ -143,12 +143,13 @@ export function ContainersPage() {
               data-testid="state-filter"
             />
             <p className="soft" role="status" data-testid="shown">
-              {shown.length} of {total} shown
+              {count(shown.length)} of {count(total)} shown
             </p>
           </div>
           {containers.length < total && (
             <p className="soft">
-              Only the newest {containers.length} are searched here; the others are in the API.
+              Only the newest {count(containers.length)} are searched here; the others are in the
+              API.
             </p>
           )}
           {shown.length === 0 ? (

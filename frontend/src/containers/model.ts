@@ -46,10 +46,6 @@ export const TRANSFER_STATES: Record<TransferState, { tone: Tone; text: string }
   REFUSED: { tone: "idle", text: "Refused" },
 };
 
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
-
 /** What a container holds, and what was ordered and is not on it yet, over all products. */
 export function totals(container: Pick<Container, "licenses">): {
   held: number;

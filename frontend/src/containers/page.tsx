@@ -8,6 +8,7 @@ import { NotFound } from "../shell/fallback";
 import { mayOperate, mayProvision, NEEDS_OPERATOR } from "../shell/roles";
 import { OrderDialog } from "../tmr/order";
 import { ended } from "../tmr/rollout";
+import { count, plural } from "../ui/count";
 import { Dialog } from "../ui/dialog";
 import { useLast } from "../ui/last";
 import { Empty, FailureNote } from "../ui/note";
@@ -21,7 +22,6 @@ import {
   KINDS,
   movable,
   nextStep,
-  plural,
   STATES,
   TRANSFER_KINDS,
   TRANSFER_STATES,
@@ -72,7 +72,10 @@ function Identity({ container }: { container: Details }) {
   } else {
     facts.push(["License server", container.linked ? "Heard over the link" : "Not heard from"]);
   }
-  facts.push(["Updates installed", container.updateCounter]);
+  // A virtual container is made up by its TMR server: nothing is installed on it.
+  if (container.kind !== "VIRTUAL") {
+    facts.push(["Updates installed", count(container.updateCounter)]);
+  }
   return (
     <dl className={styles["facts"]}>
       {facts.map(([term, fact]) => (
@@ -117,7 +120,7 @@ function Licenses({ container }: { container: Details }) {
               <b>{product.name}</b> <span className="mono soft">{product.reference}</span>
             </td>
             <td className={styles["number"]} data-label="On it">
-              {quantity}
+              {count(quantity)}
             </td>
             <td className={styles["number"]} data-label="Waiting">
               {waiting}
@@ -148,7 +151,7 @@ function Transfers({ transfers, total }: { transfers: readonly Transfer[]; total
             <li key={t.id} data-testid="transfer" data-state={t.state}>
               <span>
                 <b>
-                  {TRANSFER_KINDS[t.kind]}: {t.quantity} {t.product.name}
+                  {TRANSFER_KINDS[t.kind]}: {count(t.quantity)} {t.product.name}
                 </b>
                 {t.toContainer && (
                   <>
@@ -227,10 +230,19 @@ function ContainerView({ serial }: { serial: string }) {
     return <NotFound />;
   }
   if (!container) {
-    return failure ? (
-      <FailureNote title="The container could not be loaded" failure={failure} onRetry={refetch} />
-    ) : (
-      <Wait heights={[48, 64, 120, 160]} label="Loading the container" />
+    return (
+      <div className={styles["page"]}>
+        <h1>Container</h1>
+        {failure ? (
+          <FailureNote
+            title="The container could not be loaded"
+            failure={failure}
+            onRetry={refetch}
+          />
+        ) : (
+          <Wait heights={[64, 120, 160]} label="Loading the container" />
+        )}
+      </div>
     );
   }
 

@@ -65,6 +65,9 @@ function Registered({
 
 function RegisterForm({ onDone }: { onDone: () => void }) {
   const [, register] = useMutation(RegisterContainerMutation);
+  const { side } = route.useParams();
+  const { viewer } = route.useRouteContext();
+  const sells = side === "v" && viewer.organization.vendor;
   const { busy, failure, run } = useAct();
   const [request, setRequest] = useState<OfflineFile | null>(null);
   const [customer, setCustomer] = useState("");
@@ -80,12 +83,15 @@ function RegisterForm({ onDone }: { onDone: () => void }) {
   const submit = async () => {
     setTried(true);
     if (!request || grouped || nameless) return;
-    await run(async () => {
+    await run(async (idempotencyKey) => {
       const { data, error } = await register({
         input: {
           request: request.text,
+          // Who is a customer, too, is meant as what this side shows.
+          vendor: sells ? viewer.organization.id : null,
           customer: customer.trim() || null,
           server: linked ? { name: server.trim(), address: address.trim() } : null,
+          idempotencyKey,
         },
       });
       if (data) setMade(data.registerContainer);
@@ -116,14 +122,16 @@ function RegisterForm({ onDone }: { onDone: () => void }) {
           It is of a TMR group: groups are made by quorate provision.
         </p>
       )}
-      <TextInput
-        label="Customer"
-        description="Who runs it; made where there is none. Empty: you run it yourself."
-        maxLength={200}
-        autoComplete="off"
-        value={customer}
-        onChange={(event) => setCustomer(event.currentTarget.value)}
-      />
+      {sells && (
+        <TextInput
+          label="Customer"
+          description="Who runs it; made where there is none. Empty: you run it yourself."
+          maxLength={200}
+          autoComplete="off"
+          value={customer}
+          onChange={(event) => setCustomer(event.currentTarget.value)}
+        />
+      )}
       <Checkbox
         label="Its license server gets updates over the link"
         checked={linked}

@@ -21,7 +21,7 @@ export function RehostForm({
 }) {
   const [, rehost] = useMutation(RehostContainerMutation);
   const { busy, failure, run } = useAct();
-  const { containers, failure: unloaded, refetch } = useContainers(false);
+  const { all: containers, failure: unloaded, refetch } = useContainers(false);
   const [replacement, setReplacement] = useState("");
   const [reason, setReason] = useState("");
   const [confirmed, setConfirmed] = useState("");
@@ -35,8 +35,8 @@ export function RehostForm({
   const submit = async () => {
     setTried(true);
     if (missing.replacement || missing.reason) return;
-    const done = await run(() =>
-      rehost({ input: { container: container.id, replacement, reason } }),
+    const done = await run((idempotencyKey) =>
+      rehost({ input: { container: container.id, replacement, reason, idempotencyKey } }),
     );
     onEnd();
     if (done) onDone();

@@ -5,12 +5,13 @@ import { capitalized, type Failure, failureOf } from "../api/errors";
 import { AbortRolloutMutation, RetryRolloutMutation, StartRolloutMutation } from "../api/rollouts";
 import type { RolloutFieldsFragment } from "../gql/graphql";
 import { abortable, ended } from "../tmr/rollout";
+import { plural } from "../ui/count";
 import { FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { duration, moment } from "../ui/time";
 import { useAct } from "./act";
 import { DialogForm } from "./form";
-import { type Container, plural, rolloutText, rolloutTone } from "./model";
+import { type Container, rolloutText, rolloutTone } from "./model";
 import styles from "./page.module.css";
 
 /** Which way an update goes: over the link, or by files. */

@@ -39,8 +39,7 @@ export const TRANSFERS: Record<
   },
 };
 
-const LOST =
-  "It may have been done all the same: look at “Licenses that leave” on the page before you repeat it.";
+const LOST = "It may have been done all the same. Repeating it as it is does nothing twice.";
 
 function MoveTarget({
   from,
@@ -53,7 +52,7 @@ function MoveTarget({
   error: string | null;
   onChange: (id: string) => void;
 }) {
-  const { containers, failure, refetch } = useContainers(false);
+  const { all: containers, failure, refetch } = useContainers(false);
   if (failure && !containers) {
     return (
       <FailureNote title="The containers could not be loaded" failure={failure} onRetry={refetch} />
@@ -125,8 +124,9 @@ export function TransferForm({ kind, container, onDone, onEnd }: TransferFormPro
   const submit = async () => {
     setTried(true);
     if (Object.values(mistakes).some(Boolean)) return;
-    const input = { container: container.id, product, quantity: Number(quantity), reason };
-    const done = await run(() => {
+    const transfer = { container: container.id, product, quantity: Number(quantity), reason };
+    const done = await run((idempotencyKey) => {
+      const input = { ...transfer, idempotencyKey };
       if (kind === "move") return sendMove({ input: { ...input, to } });
       return kind === "return" ? sendReturn({ input }) : sendRevoke({ input });
     });

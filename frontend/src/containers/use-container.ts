@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState } from "react";
-import { useQuery } from "urql";
 import { ContainerDetailsQuery } from "../api/containers";
 import { type Failure, failureOf } from "../api/errors";
+import { useKept } from "../api/kept";
 import { RolloutChanged } from "../api/rollouts";
 import type { ContainerDetailsQuery as Result, RolloutFieldsFragment } from "../gql/graphql";
 import { useStream } from "../live/stream";
@@ -23,7 +23,7 @@ export interface LiveContainer {
 }
 
 export function useContainer(serial: string): LiveContainer {
-  const [{ data, error }, execute] = useQuery({
+  const [{ data, error }, execute] = useKept({
     query: ContainerDetailsQuery,
     variables: { serial },
     requestPolicy: "cache-and-network",

@@ -1,13 +1,14 @@
 import { Button } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
-import { useMutation, useQuery } from "urql";
+import { useMutation } from "urql";
 import { failureOf } from "../api/errors";
 import {
   DeleteIdentityProviderMutation,
   IdentityProvidersQuery,
   UpdateIdentityProviderMutation,
 } from "../api/identity";
+import { useKept } from "../api/kept";
 import { useAct } from "../containers/act";
 import type { Environment, Role } from "../gql/graphql";
 import { nodes } from "../members/model";
@@ -119,7 +120,7 @@ export function ProviderList({
   viewerRole: Role;
   environment: Environment;
 }) {
-  const [{ data, error }, refetch] = useQuery({
+  const [{ data, error }, refetch] = useKept({
     query: IdentityProvidersQuery,
     requestPolicy: "cache-and-network",
   });
@@ -173,7 +174,9 @@ export function ProviderList({
       </p>
       {error && (
         <FailureNote
-          title="The identity providers could not be loaded"
+          title={
+            data ? "What is shown may be out of date" : "The identity providers could not be loaded"
+          }
           failure={failureOf(error)}
           onRetry={again}
         />

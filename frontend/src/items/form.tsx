@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Controller, type UseFormReturn, useForm, useWatch } from "react-hook-form";
 import type { Failure } from "../api/errors";
 import { FailureNote } from "../ui/note";
+import { Scroll } from "../ui/scroll";
 import { UnsavedGuard } from "../ui/unsaved";
 import styles from "./items.module.css";
 import {
@@ -326,17 +327,19 @@ export function ItemForm({ stored, has, products, readOnly, save, onReload }: It
       {!readOnly && (
         <div className={styles["bar"]}>
           {dirty && (
-            <ul className={styles["changes"]} aria-label="What will change" data-testid="changes">
-              {changed.map((field) => {
-                const there = field === "secretData" ? has.hasSecretData : has.hasProtectedData;
-                return (
-                  <li key={field}>
-                    <b>{LABELS[field]}</b>: {inWords(field, stored, there)} →{" "}
-                    {inWords(field, values, there)}
-                  </li>
-                );
-              })}
-            </ul>
+            <Scroll label="What will change" low>
+              <ul className={styles["changes"]} aria-label="What will change" data-testid="changes">
+                {changed.map((field) => {
+                  const there = field === "secretData" ? has.hasSecretData : has.hasProtectedData;
+                  return (
+                    <li key={field}>
+                      <b>{LABELS[field]}</b>: {inWords(field, stored, there)} →{" "}
+                      {inWords(field, values, there)}
+                    </li>
+                  );
+                })}
+              </ul>
+            </Scroll>
           )}
           <div className={styles["actions"]}>
             {dirty && (

@@ -2,8 +2,8 @@ import { Button } from "@mantine/core";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useClient, useMutation, useQuery } from "urql";
+import { type Connection, useAll } from "../api/all";
 import { type Failure, failureOf } from "../api/errors";
-import { GroupsQuery } from "../api/groups";
 import {
   CreateItemMutation,
   ItemQuery,
@@ -13,9 +13,10 @@ import {
 } from "../api/items";
 import { newKey } from "../api/key";
 import { StartRolloutMutation } from "../api/rollouts";
-import type { ItemQuery as ItemResult } from "../gql/graphql";
+import type { ItemQuery as ItemResult, ProductsQuery as Page } from "../gql/graphql";
 import { NotFound } from "../shell/fallback";
 import { mayEditCatalog, mayOperate, NEEDS_ADMINISTRATOR } from "../shell/roles";
+import { useGroups } from "../tmr/use-groups";
 import { Dialog } from "../ui/dialog";
 import { Empty, FailureNote } from "../ui/note";
 import { useTitle } from "../ui/title";
@@ -27,28 +28,41 @@ import { createInput, type Item, NEW, updateInput, type Values, valuesOf } from 
 const organization = getRouteApi("/$side/$organization");
 const route = getRouteApi("/$side/$organization/items/$item");
 
+const VENDORS_OWN = "Items are the vendor's: only its administrators make and change them.";
+
 const HEIGHTS = [120, 200, 120, 140] as const;
 
-export function NewItemPage() {
-  useTitle("New item");
-  const params = organization.useParams();
+type Listed = NonNullable<NonNullable<NonNullable<Page["products"]["edges"]>[number]>["node"]>;
+
+function productsOf(data: Page): Connection<Listed> {
+  return data.products;
+}
+
+/** Why one can't change what is shown. */
+function Lacking() {
   const { viewer } = organization.useRouteContext();
+  return <p className="soft">{viewer.organization.vendor ? NEEDS_ADMINISTRATOR : VENDORS_OWN}</p>;
+}
+
+/** The form of a new item, for who may make one. */
+function NewItem() {
+  const params = organization.useParams();
   const navigate = useNavigate();
-  const [{ data, error }, refetch] = useQuery({
-    query: ProductsQuery,
-    requestPolicy: "cache-and-network",
-  });
+  const { all: products, failure, refetch } = useAll(ProductsQuery, productsOf);
   const [, create] = useMutation(CreateItemMutation);
-  const mayEdit = mayEditCatalog(viewer.role) && viewer.organization.vendor;
-  const products = (data?.products.edges ?? []).flatMap((edge) =>
-    edge?.node
-      ? [{ value: edge.node.id, label: `${edge.node.name} · ${edge.node.reference}` }]
-      : [],
-  );
+  // A repeat after a lost answer makes nothing twice.
+  const [key, setKey] = useState(newKey);
 
   const save = async (values: Values, product: string): Promise<Failure | null> => {
-    const result = await create({ input: createInput(product, values) });
-    if (!result.data) return failureOf(result.error);
+    const result = await create({
+      input: { ...createInput(product, values), idempotencyKey: key },
+    });
+    if (!result.data) {
+      const failed = failureOf(result.error);
+      // An answer ends the attempt that the key stands for; silence does not.
+      if (failed.code !== "NETWORK") setKey(newKey());
+      return failed;
+    }
     await navigate({
       to: "/$side/$organization/items/$item",
       params: { ...params, item: result.data.createItem.item.id },
@@ -57,32 +71,39 @@ export function NewItemPage() {
     return null;
   };
 
+  if (!products) {
+    return failure ? (
+      <FailureNote title="The products could not be loaded" failure={failure} onRetry={refetch} />
+    ) : (
+      <Wait heights={HEIGHTS} label="Loading the products" />
+    );
+  }
+  if (products.length === 0) {
+    return (
+      <Empty title="No products yet">
+        <p className="soft">An item is of a product: make one first, by the API.</p>
+      </Empty>
+    );
+  }
+  return (
+    <ItemForm
+      stored={NEW}
+      has={{ hasProtectedData: false, hasSecretData: false }}
+      products={products.map((p) => ({ value: p.id, label: `${p.name} · ${p.reference}` }))}
+      readOnly={false}
+      save={save}
+    />
+  );
+}
+
+export function NewItemPage() {
+  useTitle("New item");
+  const { viewer } = organization.useRouteContext();
+  const mayEdit = mayEditCatalog(viewer.role) && viewer.organization.vendor;
   return (
     <div className={styles["page"]}>
       <h1>New item</h1>
-      {!mayEdit && <p className="soft">{NEEDS_ADMINISTRATOR}</p>}
-      {mayEdit && error && !data && (
-        <FailureNote
-          title="The products could not be loaded"
-          failure={failureOf(error)}
-          onRetry={() => refetch({ requestPolicy: "network-only" })}
-        />
-      )}
-      {mayEdit && !data && !error && <Wait heights={HEIGHTS} label="Loading the products" />}
-      {mayEdit && data && products.length === 0 && (
-        <Empty title="No products yet">
-          <p className="soft">An item is of a product: make one first, by the API.</p>
-        </Empty>
-      )}
-      {mayEdit && products.length > 0 && (
-        <ItemForm
-          stored={NEW}
-          has={{ hasProtectedData: false, hasSecretData: false }}
-          products={products}
-          readOnly={false}
-          save={save}
-        />
-      )}
+      {mayEdit ? <NewItem /> : <Lacking />}
     </div>
   );
 }
@@ -137,11 +158,10 @@ function Renew({ item, onDone }: { item: Item; onDone: (item: Item) => void }) {
 
 /** Changes reach licenses with a rollout, also without a new order. */
 function RollOut({ item }: { item: Item }) {
-  const [{ data }] = useQuery({ query: GroupsQuery, requestPolicy: "cache-and-network" });
+  const { all: groups = [] } = useGroups();
   const [, start] = useMutation(StartRolloutMutation);
   const [busy, setBusy] = useState("");
   const [told, setTold] = useState<Record<string, string | Failure>>({});
-  const groups = (data?.tmrGroups.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
   if (!item.tmr || groups.length === 0) return null;
   return (
     <section className={styles["section"]} aria-label="Roll out">
@@ -210,14 +230,19 @@ export function ItemPage() {
 
   if (!item || !stored) {
     if (error ? failureOf(error).code === "NOT_FOUND" : data && !found) return <NotFound />;
-    return error ? (
-      <FailureNote
-        title="The item could not be loaded"
-        failure={failureOf(error)}
-        onRetry={() => refetch({ requestPolicy: "network-only" })}
-      />
-    ) : (
-      <Wait heights={HEIGHTS} label="Loading the item" />
+    return (
+      <div className={styles["page"]}>
+        <h1>Item</h1>
+        {error ? (
+          <FailureNote
+            title="The item could not be loaded"
+            failure={failureOf(error)}
+            onRetry={() => refetch({ requestPolicy: "network-only" })}
+          />
+        ) : (
+          <Wait heights={HEIGHTS} label="Loading the item" />
+        )}
+      </div>
     );
   }
 
@@ -247,7 +272,7 @@ export function ItemPage() {
         </div>
         {mayEdit && <Renew item={item} onDone={setBase} />}
       </div>
-      {!mayEdit && <p className="soft">{NEEDS_ADMINISTRATOR}</p>}
+      {!mayEdit && <Lacking />}
       <ItemForm
         key={item.id}
         stored={stored}

@@ -10,11 +10,14 @@ const MOST_WAIT_MS = 5_000;
 
 export interface Sink<T> {
   next(data: T): void;
-  /** The platform refused the stream; it does not go on by itself. */
+  /** The platform refused the stream, or could not go on with it. */
   failed(failure: Failure): void;
-  /** The stream came to its end. */
+  /** The stream came to its end, and may be asked for again: it was not refused. */
   ended(): void;
 }
+
+/** Failures that pass: after any other one the same stream is refused again. */
+const PASSING = ["UNAVAILABLE", "INTERNAL"];
 
 /** How long to wait before the n-th attempt to connect again: 0.25 s doubling to 5 s, with jitter. */
 export function backoff(attempt: number, random: number): number {
@@ -40,8 +43,10 @@ export function positionOf(data: unknown): string | null {
 export class LiveSocket {
   readonly connection = new ConnectionStore();
   readonly #client: Client;
+  readonly #onForbidden: () => void;
 
-  constructor(url: string, onSignedOut: () => void) {
+  constructor(url: string, onSignedOut: () => void, onForbidden: () => void) {
+    this.#onForbidden = onForbidden;
     let socket: WebSocket | undefined;
     let pong: ReturnType<typeof setTimeout> | undefined;
     this.#client = createClient({
@@ -87,15 +92,23 @@ export class LiveSocket {
   ): () => void {
     // The client sends this again whenever it connects again.
     const request = { query: stringifyDocument(document), variables: { ...variables } };
+    let refused = false;
+    const failed = (failure: Failure) => {
+      refused = !PASSING.includes(failure.code);
+      if (failure.code === "FORBIDDEN") this.#onForbidden();
+      sink.failed(failure);
+    };
     return this.#client.subscribe<T>(request, {
       next: (result) => {
         const after = positionOf(result.data);
         if (after) Object.assign(request.variables, { after });
         if (result.data) sink.next(result.data);
-        else sink.failed(failureOf(result.errors));
+        else failed(failureOf(result.errors));
       },
-      error: (error) => sink.failed(failureOf(error)),
-      complete: () => sink.ended(),
+      error: (error) => failed(failureOf(error)),
+      complete: () => {
+        if (!refused) sink.ended();
+      },
     });
   }
 

@@ -63,7 +63,7 @@ function Line({
   run,
   onAsk,
   onDone,
-}: Acting & { group: MemberGroup; members: Member[] }) {
+}: Acting & { group: MemberGroup; members: readonly Member[] }) {
   const [, add] = useMutation(AddGroupMemberMutation);
   const [, remove] = useMutation(RemoveGroupMemberMutation);
   const [, drop] = useMutation(DeleteMemberGroupMutation);
@@ -132,7 +132,7 @@ function Line({
   );
 }
 
-export function Groups(props: Acting & { groups: MemberGroup[]; members: Member[] }) {
+export function Groups(props: Acting & { groups: MemberGroup[]; members: readonly Member[] }) {
   const { groups, may, viewerRole, onDone } = props;
   const [open, setOpen] = useState(false);
   return (

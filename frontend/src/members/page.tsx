@@ -1,60 +1,59 @@
-import { Button } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
-import { useQuery } from "urql";
-import { failureOf } from "../api/errors";
+import { type Connection, useAll } from "../api/all";
 import { MembersQuery } from "../api/members";
 import { useAct } from "../containers/act";
-import type { Role } from "../gql/graphql";
+import type { MembersQuery as Page, Role } from "../gql/graphql";
 import { Confirm, type Question } from "../organization/confirm";
 import styles from "../organization/parts.module.css";
 import { mayManageMembers, NEEDS_ADMINISTRATOR } from "../shell/roles";
+import { count } from "../ui/count";
 import { FailureNote } from "../ui/note";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import { Groups } from "./groups";
 import { Invitations } from "./invitations";
 import { MemberLine } from "./line";
-import { nodes } from "./model";
+import { type Member, nodes } from "./model";
 
 const route = getRouteApi("/$side/$organization");
 
+function membersOf(data: Page): Connection<Member> {
+  return data.members;
+}
+
 export function MembersView({ viewerRole, self }: { viewerRole: Role; self: string }) {
-  const [after, setAfter] = useState<string | null>(null);
-  const [{ data, error }, refetch] = useQuery({
-    query: MembersQuery,
-    variables: { members: after },
-    requestPolicy: "cache-and-network",
-  });
+  const {
+    all: members,
+    total,
+    first,
+    failure: unloaded,
+    refetch: again,
+  } = useAll(MembersQuery, membersOf);
   const { busy, failure, run, forget } = useAct();
   const [question, setQuestion] = useState<Question | null>(null);
-  const again = () => refetch({ requestPolicy: "network-only" });
   const ask = (asked: Question) => {
     forget();
     setQuestion(asked);
   };
-  if (!data) {
-    return error ? (
-      <FailureNote
-        title="The members could not be loaded"
-        failure={failureOf(error)}
-        onRetry={again}
-      />
-    ) : (
-      <Wait heights={[28, 56, 56, 56]} label="Loading the members" />
+  if (!members || !first) {
+    return (
+      <>
+        <h1>Members</h1>
+        {unloaded ? (
+          <FailureNote title="The members could not be loaded" failure={unloaded} onRetry={again} />
+        ) : (
+          <Wait heights={[56, 56, 56]} label="Loading the members" />
+        )}
+      </>
     );
   }
   const may = mayManageMembers(viewerRole);
-  const members = nodes(data.members.edges);
-  const page = data.members.pageInfo;
+  const groups = nodes(first.memberGroups.edges);
   return (
     <>
-      {error && (
-        <FailureNote
-          title="What is shown may be out of date"
-          failure={failureOf(error)}
-          onRetry={again}
-        />
+      {unloaded && (
+        <FailureNote title="What is shown may be out of date" failure={unloaded} onRetry={again} />
       )}
       <section className={styles["section"]} aria-labelledby="members">
         <h1 id="members">Members</h1>
@@ -73,18 +72,11 @@ export function MembersView({ viewerRole, self }: { viewerRole: Role; self: stri
             />
           ))}
         </ul>
-        <div className={styles["acts"]}>
-          {after && (
-            <Button variant="default" onClick={() => setAfter(null)}>
-              Back to the first
-            </Button>
-          )}
-          {page.hasNextPage && (
-            <Button variant="default" onClick={() => setAfter(page.endCursor ?? null)}>
-              Show more
-            </Button>
-          )}
-        </div>
+        {members.length < total && (
+          <p className="soft">
+            {count(members.length)} of {count(total)} are shown here; the others are in the API.
+          </p>
+        )}
       </section>
       {failure && !question && (
         <div className={styles["told"]}>
@@ -92,8 +84,8 @@ export function MembersView({ viewerRole, self }: { viewerRole: Role; self: stri
         </div>
       )}
       <Invitations
-        invitations={nodes(data.invitations.edges)}
-        groups={nodes(data.memberGroups.edges)}
+        invitations={nodes(first.invitations.edges)}
+        groups={groups}
         viewerRole={viewerRole}
         may={may}
         run={run}
@@ -102,7 +94,7 @@ export function MembersView({ viewerRole, self }: { viewerRole: Role; self: stri
         onDone={again}
       />
       <Groups
-        groups={nodes(data.memberGroups.edges)}
+        groups={groups}
         members={members}
         viewerRole={viewerRole}
         may={may}

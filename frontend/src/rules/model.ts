@@ -1,5 +1,6 @@
 import type { Failure } from "../api/errors";
 import type { RuleKind, RuleSetFieldsFragment, RulesReportFieldsFragment } from "../gql/graphql";
+import { count, plural } from "../ui/count";
 
 export type RuleSet = RuleSetFieldsFragment;
 export type Rule = RuleSet["rules"][number];
@@ -78,7 +79,7 @@ export function mistakeOf(text: string): string | null {
   return encoder.encode(text).length > MOST_BYTES ? "Write at most 256 KiB." : null;
 }
 
-const grants = (n: number) => `${n.toLocaleString("en")} ${n === 1 ? "grant" : "grants"}`;
+const grants = (n: number) => plural(n, "grant");
 
 /** What a check has found, in a sentence. */
 export function headline({ checked, refusedCount }: Report): string {
@@ -89,7 +90,7 @@ export function headline({ checked, refusedCount }: Report): string {
   if (refusedCount === checked) {
     return `All ${grants(checked)} of the last 30 days would have been refused.`;
   }
-  const hit = refusedCount === 0 ? "None" : refusedCount.toLocaleString("en");
+  const hit = refusedCount === 0 ? "None" : count(refusedCount);
   return `${hit} of the ${grants(checked)} of the last 30 days would have been refused.`;
 }
 
@@ -100,7 +101,7 @@ export function reservations(report: Report): string[] {
     out.push(`The first ${report.refused.length} are shown.`);
   }
   if (!report.complete) {
-    out.push(`There were more: the newest ${report.checked.toLocaleString("en")} were checked.`);
+    out.push(`There were more: the newest ${count(report.checked)} were checked.`);
   }
   if (report.unsure > 0) {
     out.push(

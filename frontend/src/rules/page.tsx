@@ -91,10 +91,15 @@ function RulesView({ serial }: { serial: string }) {
 
   if (place === null) return <NotFound />;
   if (!place) {
-    return failure ? (
-      <FailureNote title="The rules could not be loaded" failure={failure} onRetry={refetch} />
-    ) : (
-      <Wait heights={[48, 160, 300]} label="Loading the rules" />
+    return (
+      <div className={styles["page"]}>
+        <h1>Rules</h1>
+        {failure ? (
+          <FailureNote title="The rules could not be loaded" failure={failure} onRetry={refetch} />
+        ) : (
+          <Wait heights={[160, 300]} label="Loading the rules" />
+        )}
+      </div>
     );
   }
 

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
-import { useQuery } from "urql";
 import { type Failure, failureOf } from "../api/errors";
+import { useKept } from "../api/kept";
 import { RulesQuery } from "../api/rules";
 import type { RulesQuery as Result } from "../gql/graphql";
 import type { RuleSet } from "./model";
@@ -51,7 +51,7 @@ export interface Rules {
 }
 
 export function useRules(serial: string): Rules {
-  const [{ data, error }, execute] = useQuery({
+  const [{ data, error }, execute] = useKept({
     query: RulesQuery,
     variables: { serial },
     requestPolicy: "cache-and-network",

@@ -2,6 +2,7 @@ import { useSyncExternalStore } from "react";
 import { useSocket } from "../live/stream";
 import { Pill } from "../ui/pill";
 import { clock } from "../ui/time";
+import styles from "./shell.module.css";
 
 export function LivePill() {
   const { connection } = useSocket();
@@ -11,7 +12,9 @@ export function LivePill() {
       {now.state === "live" && <Pill tone="ok">Live</Pill>}
       {now.state === "connecting" && <Pill tone="running">Connecting</Pill>}
       {now.state === "reconnecting" && (
-        <Pill tone="warning">Reconnecting since {clock(now.since)}</Pill>
+        <Pill tone="warning">
+          Reconnecting<span className={styles["since"]}> since {clock(now.since)}</span>
+        </Pill>
       )}
     </span>
   );

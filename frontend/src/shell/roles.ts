@@ -20,7 +20,10 @@ export function mayEditCatalog(role: Role): boolean {
   return role === "OWNER" || role === "ADMINISTRATOR";
 }
 
-/** Whether a role may register containers and decide about suspected ones, at a vendor. */
+/**
+ * Whether a role may register containers: a vendor's for anybody, a customer's for the
+ * customer; and, at a vendor, decide about suspected ones and replace backends.
+ */
 export const mayProvision = mayEditCatalog;
 
 export const NEEDS_ADMINISTRATOR =

@@ -6,6 +6,7 @@ import {
   UnstyledButton,
   useMantineColorScheme,
 } from "@mantine/core";
+import { useWindowEvent } from "@mantine/hooks";
 import { getRouteApi, Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { signOut } from "../api/session";
@@ -15,6 +16,7 @@ import { OrganizationSwitch, TestBand } from "../organization/switch";
 import { toSignIn } from "../signin/target";
 import { Dialog } from "../ui/dialog";
 import { ChevronIcon, Mark } from "../ui/icons";
+import { zone } from "../ui/time";
 import { NotYours } from "./fallback";
 import { KEYS, setSingleKeys, singleKeys, useKeys } from "./keys";
 import { LivePill } from "./live-pill";
@@ -86,6 +88,7 @@ function UserMenu({ onHelp }: { onHelp: () => void }) {
           <span className="soft meta">
             {ROLES[viewer.role]} of {viewer.organization.name}
           </span>
+          <span className="soft meta">Times are in {zone()}</span>
         </div>
         <div className={styles["menuScheme"]}>
           <SchemeSwitch />
@@ -145,23 +148,30 @@ function KeyboardHelp({ opened, onClose }: { opened: boolean; onClose: () => voi
   );
 }
 
-function useLiveSocket(): LiveSocket | null {
+function useLiveSocket(onForbidden: () => void): LiveSocket | null {
   const [socket, setSocket] = useState<LiveSocket | null>(null);
   useEffect(() => {
-    const opened = new LiveSocket(socketURL(window.location), toSignIn);
+    const opened = new LiveSocket(socketURL(window.location), toSignIn, onForbidden);
     setSocket(opened);
     return () => opened.close();
-  }, []);
+  }, [onForbidden]);
   return socket;
 }
 
+function Escape({ onPress }: { onPress: () => void }) {
+  useWindowEvent("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) onPress();
+  });
+  return null;
+}
+
 export function Shell() {
-  const { viewer, allowed } = organizationRoute.useRouteContext();
+  const { viewer, allowed, look } = organizationRoute.useRouteContext();
   const params = organizationRoute.useParams();
   const navigate = useNavigate();
   const [menu, setMenu] = useState(false);
   const [help, setHelp] = useState(false);
-  const socket = useLiveSocket();
+  const socket = useLiveSocket(look);
 
   useKeys({
     "g t": () => void navigate({ to: "/$side/$organization/tmr-groups", params }),
@@ -173,7 +183,7 @@ export function Shell() {
     "?": () => setHelp(true),
   });
 
-  if (!allowed) return <NotYours organization={viewer.organization.name} />;
+  if (!allowed) return <NotYours wanted={params.organization} actsFor={viewer.organization} />;
   if (!socket) return null;
   return (
     <SocketContext value={socket}>
@@ -204,6 +214,7 @@ export function Shell() {
         <UserMenu onHelp={() => setHelp(true)} />
       </header>
       <TestBand environment={viewer.organization.environment} />
+      {menu && <Escape onPress={() => setMenu(false)} />}
       <div className={styles["body"]}>
         <nav id="nav" className={styles["side"]} data-open={menu} aria-label="Pages">
           <Link

@@ -7,12 +7,17 @@ import { CatalogQuery } from "../api/items";
 import { newApp } from "../app";
 import type { Role } from "../gql/graphql";
 
+const streams = vi.hoisted(() => ({ forbidden: () => {} }));
+
 vi.mock("../live/socket", async () => {
   const { ConnectionStore } = await import("../live/connection");
   return {
     socketURL: () => "ws://localhost/graphql",
     LiveSocket: class {
       connection = new ConnectionStore();
+      constructor(_url: string, _onSignedOut: () => void, onForbidden: () => void) {
+        streams.forbidden = onForbidden;
+      }
       close() {}
     },
   };
@@ -100,6 +105,16 @@ it("asks again when something is forbidden, and takes back what is offered", asy
   await act(() =>
     client.query(CatalogQuery, { after: "x" }, { requestPolicy: "network-only" }).toPromise(),
   );
+  await waitFor(() => expect(screen.queryByTestId("new-item")).toBeNull());
+  expect(asked).toBe(2);
+});
+
+it("asks again when a stream is forbidden, and takes back what is offered", async () => {
+  role = "OWNER";
+  await open();
+  expect(await screen.findByTestId("new-item")).toBeVisible();
+  role = "VIEWER";
+  act(() => streams.forbidden());
   await waitFor(() => expect(screen.queryByTestId("new-item")).toBeNull());
   expect(asked).toBe(2);
 });

@@ -1,4 +1,5 @@
 import { Button, Switch } from "@mantine/core";
+import { count } from "../ui/count";
 import { Empty } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { day } from "../ui/time";
@@ -81,7 +82,7 @@ export function Licenses({ licenses, onlyNotUnanimous, onFilter }: LicensesProps
                   {license.status}
                 </td>
                 <td data-label="Quantity" className={styles["number"]}>
-                  {license.quantity}
+                  {count(license.quantity)}
                 </td>
                 <td data-label="TMR-ID" className={`${styles["number"]} mono`}>
                   {license.tmrId == null ? "–" : `#${license.tmrId}`}

@@ -1,13 +1,12 @@
 import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
-import { useQuery } from "urql";
-import { failureOf } from "../api/errors";
-import { GroupsQuery } from "../api/groups";
+import { plural } from "../ui/count";
 import { useHere } from "../ui/here";
 import { Empty, FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import styles from "./list.module.css";
+import { useGroups } from "./use-groups";
 import { VERDICTS } from "./verdict";
 
 const route = getRouteApi("/$side/$organization/tmr-groups");
@@ -16,13 +15,9 @@ export function GroupsPage() {
   useTitle("TMR groups");
   const params = route.useParams();
   const here = useHere();
-  const [{ data, error }, refetch] = useQuery({
-    query: GroupsQuery,
-    requestPolicy: "cache-and-network",
-  });
-  const groups = (data?.tmrGroups.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
-  const [only] = groups;
-  if (only && groups.length === 1 && here) {
+  const { all: groups, total, failure, refetch } = useGroups();
+  const [only] = groups ?? [];
+  if (only && total === 1 && here) {
     return (
       <Navigate
         to="/$side/$organization/tmr-groups/$group"
@@ -34,15 +29,15 @@ export function GroupsPage() {
   return (
     <div className={styles["page"]}>
       <h1>TMR groups</h1>
-      {error && (
+      {failure && (
         <FailureNote
-          title="The TMR groups could not be loaded"
-          failure={failureOf(error)}
-          onRetry={() => refetch({ requestPolicy: "network-only" })}
+          title={groups ? "What is shown may be out of date" : "The TMR groups could not be loaded"}
+          failure={failure}
+          onRetry={refetch}
         />
       )}
-      {!data && !error && <Wait heights={[64, 64, 64]} label="Loading the TMR groups" />}
-      {data && groups.length === 0 && (
+      {!groups && !failure && <Wait heights={[64, 64, 64]} label="Loading the TMR groups" />}
+      {groups?.length === 0 && (
         <Empty title="No TMR groups yet">
           <p className="soft">
             A group appears here when its three backends and two TMR servers are set up.
@@ -50,7 +45,7 @@ export function GroupsPage() {
         </Empty>
       )}
       <ul className={styles["list"]}>
-        {groups.map((group) => (
+        {groups?.map((group) => (
           <li key={group.id}>
             <Link
               to="/$side/$organization/tmr-groups/$group"
@@ -64,7 +59,8 @@ export function GroupsPage() {
               <Pill tone={VERDICTS[group.health].tone}>{VERDICTS[group.health].text}</Pill>
               <span className="mono">{group.status}</span>
               <span className={styles["figures"]}>
-                {group.quantity} licenses <span className="soft">· {group.clients} handles</span>
+                {plural(group.quantity, "license")}{" "}
+                <span className="soft">· {plural(group.clients, "handle")}</span>
               </span>
             </Link>
           </li>

@@ -4,16 +4,19 @@ import { useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
 import { useMutation, useQuery } from "urql";
 import * as z from "zod/mini";
+import { type Connection, useAll } from "../api/all";
 import { CreditsQuery } from "../api/containers";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
 import { ItemsQuery, OrderMutation } from "../api/orders";
+import type { ItemsQuery as Page } from "../gql/graphql";
+import { count } from "../ui/count";
 import { Dialog } from "../ui/dialog";
 import { FailureNote } from "../ui/note";
 import { Wait } from "../ui/wait";
 
 const MOST = 1_000_000;
-const WHOLE = `Enter a whole number, 1 to ${MOST.toLocaleString("en")}.`;
+const WHOLE = `Enter a whole number, 1 to ${count(MOST)}.`;
 
 const schema = z.object({
   item: z.string().check(z.minLength(1, "Choose an item.")),
@@ -108,7 +111,7 @@ function OrderForm({
       {credit > 0 && (
         <Checkbox
           label="Take licenses that came back"
-          description={`${credit} of this product can be ordered without buying.`}
+          description={`${count(credit)} of this product can be ordered without buying.`}
           checked={credited}
           disabled={!target.mayBuy}
           onChange={(event) => setWanted(event.currentTarget.checked)}
@@ -117,7 +120,7 @@ function OrderForm({
       )}
       <p className="soft">
         {quantity >= 1 && Number.isInteger(quantity)
-          ? `Ordered: ${target.ordered} → ${target.ordered + quantity}. `
+          ? `Ordered: ${count(target.ordered)} → ${count(target.ordered + quantity)}. `
           : ""}
         They are usable once they are rolled out.
       </p>
@@ -134,28 +137,28 @@ function OrderForm({
   );
 }
 
+type Listed = NonNullable<NonNullable<NonNullable<Page["items"]["edges"]>[number]>["node"]>;
+
+function itemsOf(data: Page): Connection<Listed> {
+  return data.items;
+}
+
 function OrderBody({ target, onDone }: { target: OrderTarget; onDone: () => void }) {
-  const [{ data, error }, refetch] = useQuery({ query: ItemsQuery });
+  const { all, failure, refetch } = useAll(ItemsQuery, itemsOf);
   const [credits] = useQuery({ query: CreditsQuery, requestPolicy: "cache-and-network" });
-  if (error && !data) {
+  if (failure && !all) {
     return (
-      <FailureNote
-        title="The items could not be loaded"
-        failure={failureOf(error)}
-        onRetry={() => refetch({ requestPolicy: "network-only" })}
-      />
+      <FailureNote title="The items could not be loaded" failure={failure} onRetry={refetch} />
     );
   }
-  if (!data || (!credits.data && !credits.error)) {
+  if (!all || (!credits.data && !credits.error)) {
     return <Wait heights={[56, 56, 32]} label="Loading the items" />;
   }
   const creditOf = (product: string) =>
     (credits.data?.credits ?? [])
       .filter((c) => c.product.id === product && (c.customer?.id ?? null) === target.customer)
       .reduce((n, c) => n + c.quantity, 0);
-  const fit = (data.items.edges ?? []).flatMap((edge) =>
-    edge?.node && (edge.node.tmr || target.container !== undefined) ? [edge.node] : [],
-  );
+  const fit = all.filter((item) => item.tmr || target.container !== undefined);
   const items = fit
     .map((item) => ({
       id: item.id,

@@ -8,6 +8,7 @@ import { AbortRolloutMutation, RetryRolloutMutation, StartRolloutMutation } from
 import { OfflinePanel } from "../offline/panel";
 import { NotFound } from "../shell/fallback";
 import { mayOperate, mayProvision, NEEDS_OPERATOR } from "../shell/roles";
+import { count, plural } from "../ui/count";
 import { Empty, FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { clock } from "../ui/time";
@@ -35,7 +36,7 @@ function planText(group: Group, plan: Plan | null, running: Rollout | null): str
   }
   const ids =
     plan.fromId === null ? `TMR-ID #${plan.toId}` : `TMR-ID #${plan.fromId} → #${plan.toId}`;
-  const quantities = `${plan.from} → ${plan.to} licenses`;
+  const quantities = `${count(plan.from)} → ${plural(plan.to, "license")}`;
   return running
     ? `${quantities}, ${ids}, after the running rollout.`
     : `${quantities}, ${ids}, one backend at a time; running programs keep their licenses.`;
@@ -113,7 +114,7 @@ function Headline({ group }: { group: Group }) {
       </span>
       <span className={styles["force"]}>
         <b className={styles["quantity"]} data-testid="tmr-quantity">
-          {group.quantity}
+          {count(group.quantity)}
         </b>{" "}
         {group.quantity === 1 ? "license" : "licenses"}
         <span className="soft">
@@ -201,10 +202,19 @@ function GroupView({ id }: { id: string }) {
 
   if (!group && (failure ? failure.code === "NOT_FOUND" : group === null)) return <NotFound />;
   if (!group) {
-    return failure ? (
-      <FailureNote title="The TMR group could not be loaded" failure={failure} onRetry={retry} />
-    ) : (
-      <Wait heights={[48, 24, 330, 110, 110]} label="Loading the TMR group" />
+    return (
+      <div className={styles["page"]}>
+        <h1>TMR group</h1>
+        {failure ? (
+          <FailureNote
+            title="The TMR group could not be loaded"
+            failure={failure}
+            onRetry={retry}
+          />
+        ) : (
+          <Wait heights={[24, 330, 110, 110]} label="Loading the TMR group" />
+        )}
+      </div>
     );
   }
 

@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { capitalized } from "../api/errors";
 import type { RolloutStepState } from "../gql/graphql";
+import { plural } from "../ui/count";
 import { useNow } from "../ui/now";
 import { Pill, type Tone } from "../ui/pill";
 import { duration, moment } from "../ui/time";
@@ -71,7 +72,7 @@ export function Rail({ rollout, mayAct, busy, onRetry, onAbort }: RailProps) {
           <h2 id="rollout">Rollout to TMR-ID #{rollout.tmrId}</h2>
           <p className="soft" role="status">
             {stateText(rollout)}
-            {rollout.state === "DONE" && ` · ${rollout.quantity} licenses`}
+            {rollout.state === "DONE" && ` · ${plural(rollout.quantity, "license")}`}
           </p>
         </div>
         {mayAct && (

@@ -137,8 +137,14 @@ function ReplaceForm({ group, running, backend, onDone, onReplaced }: ReplacePro
   const submit = async () => {
     setTried(true);
     if (!found || !request || mistakes.request || mistakes.reason) return;
-    await run(async () => {
-      const input = { backend: found.serial, request: request.text, reason, byFiles };
+    await run(async (idempotencyKey) => {
+      const input = {
+        backend: found.serial,
+        request: request.text,
+        reason,
+        byFiles,
+        idempotencyKey,
+      };
       const { data, error } = await replace({ input });
       if (data) {
         setMade({ payload: data.replaceBackend, position: found.position });

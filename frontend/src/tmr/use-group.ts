@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState } from "react";
-import { useQuery } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { GroupChanged, GroupQuery } from "../api/groups";
+import { useKept } from "../api/kept";
 import { RolloutChanged } from "../api/rollouts";
 import { useStream } from "../live/stream";
 import { ended, type Group, latest, type Rollout } from "./rollout";
@@ -25,7 +25,7 @@ export interface LiveGroup {
 }
 
 export function useGroup(id: string): LiveGroup {
-  const [{ data, error }, execute] = useQuery({
+  const [{ data, error }, execute] = useKept({
     query: GroupQuery,
     variables: { id },
     requestPolicy: "cache-and-network",

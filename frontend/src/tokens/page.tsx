@@ -1,8 +1,9 @@
 import { Button, Checkbox, NativeSelect, Group as Row, TextInput } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
-import { useMutation, useQuery } from "urql";
+import { useMutation } from "urql";
 import { failureOf } from "../api/errors";
+import { useKept } from "../api/kept";
 import { ApiTokensQuery, CreateApiTokenMutation, RevokeApiTokenMutation } from "../api/tokens";
 import { useAct } from "../containers/act";
 import { DialogForm } from "../containers/form";
@@ -195,7 +196,7 @@ function Line({ token, onRevoke }: { token: Token; onRevoke: (() => void) | null
 
 export function TokenList({ viewerRole }: { viewerRole: Role }) {
   const [before, setBefore] = useState<string | null>(null);
-  const [{ data, error }, refetch] = useQuery({
+  const [{ data, error }, refetch] = useKept({
     query: ApiTokensQuery,
     variables: { before },
     requestPolicy: "cache-and-network",
@@ -222,7 +223,7 @@ export function TokenList({ viewerRole }: { viewerRole: Role }) {
       {!may && <p className="soft">{NEEDS_ADMINISTRATOR}</p>}
       {error && (
         <FailureNote
-          title="The tokens could not be loaded"
+          title={data ? "What is shown may be out of date" : "The tokens could not be loaded"}
           failure={failureOf(error)}
           onRetry={again}
         />
@@ -255,16 +256,21 @@ export function TokenList({ viewerRole }: { viewerRole: Role }) {
           />
         ))}
       </ul>
-      {data?.apiTokens.pageInfo.hasPreviousPage && (
-        <div>
+      <div className={styles["acts"]}>
+        {before && (
+          <Button variant="default" onClick={() => setBefore(null)}>
+            Back to the newest
+          </Button>
+        )}
+        {data?.apiTokens.pageInfo.hasPreviousPage && (
           <Button
             variant="default"
             onClick={() => setBefore(data.apiTokens.pageInfo.startCursor ?? null)}
           >
             Show earlier ones
           </Button>
-        </div>
-      )}
+        )}
+      </div>
       <Dialog opened={open} onClose={close} title="New API token" held>
         {open && <TokenForm viewerRole={viewerRole} onDone={close} />}
       </Dialog>

@@ -5,11 +5,14 @@ import styles from "./scroll.module.css";
 export function Scroll({
   label,
   tall = false,
+  low = false,
   children,
 }: {
   label: string;
   /** It may be higher than half of the window, too. */
   tall?: boolean;
+  /** It takes but a few lines, whatever is in it. */
+  low?: boolean;
   children: ReactNode;
 }) {
   const box = useRef<HTMLElement>(null);
@@ -29,7 +32,7 @@ export function Scroll({
   return (
     <section
       ref={box}
-      className={`${styles["scroll"]} ${tall ? styles["tall"] : ""}`}
+      className={`${styles["scroll"]} ${tall ? styles["tall"] : low ? styles["low"] : ""}`}
       {...(large ? { tabIndex: 0, "aria-label": label } : {})}
     >
       {children}

@@ -9,6 +9,13 @@ const SHORT = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
 });
+const LONG = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 /** `06:41:12` in the reader's time zone. */
@@ -16,9 +23,16 @@ export function clock(at: string | number): string {
   return CLOCK.format(new Date(at));
 }
 
-/** `22 Nov, 06:41` in the reader's time zone. */
-export function moment(at: string): string {
-  return SHORT.format(new Date(at));
+/** `22 Nov, 06:41` in the reader's time zone, with the year where it is another one than now. */
+export function moment(at: string, now = Date.now()): string {
+  const date = new Date(at);
+  const sameYear = date.getFullYear() === new Date(now).getFullYear();
+  return (sameYear ? SHORT : LONG).format(date);
+}
+
+/** The zone that times are shown in: `Europe/Berlin`. */
+export function zone(): string {
+  return SHORT.resolvedOptions().timeZone;
 }
 
 export function day(at: string): string {

@@ -1,3 +1,4 @@
+import { count } from "../ui/count";
 import { Scroll } from "../ui/scroll";
 import { moment } from "../ui/time";
 import { marks, type Point, sentence, shape, summary, ticks } from "./model";
@@ -34,10 +35,10 @@ export function Chart({ points, from, to, mark }: ChartProps) {
       </ul>
       <div className={styles["plot"]}>
         <div className={`${styles["levels"]} meta soft`} aria-hidden="true">
-          <span className={styles["widest"]}>{s.most.toLocaleString("en")}</span>
+          <span className={styles["widest"]}>{count(s.most)}</span>
           {levels.map((n) => (
             <span key={n} style={{ top: y(n) + HEAD }}>
-              {n.toLocaleString("en")}
+              {count(n)}
             </span>
           ))}
         </div>

@@ -1,4 +1,5 @@
 import type { UsageQuery } from "../gql/graphql";
+import { count, plural } from "../ui/count";
 import { duration } from "../ui/time";
 
 export type Point = UsageQuery["usage"]["points"][number];
@@ -21,13 +22,11 @@ export function summary(points: readonly Point[]): Summary {
 
 /** One plain sentence that says what the chart shows. */
 export function sentence(s: Summary): string {
-  const peak = `At most ${s.peak} of ${s.quantity} licenses were taken at once`;
+  const peak = `At most ${count(s.peak)} of ${plural(s.quantity, "license")} were taken at once`;
   const full =
     s.fullMs > 0 ? `; none was free for ${duration(s.fullMs)}` : "; there was always a free one";
   const denied =
-    s.denials === 0
-      ? ""
-      : `, and ${s.denials} ${s.denials === 1 ? "request was" : "requests were"} denied`;
+    s.denials === 0 ? "" : `, and ${plural(s.denials, "request was", "requests were")} denied`;
   return `${peak}${s.quantity > 0 ? full : ""}${denied}.`;
 }
 

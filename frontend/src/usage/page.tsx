@@ -1,12 +1,13 @@
 import { NativeSelect } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useMemo } from "react";
-import { useQuery } from "urql";
 import { MODES } from "../allocations/search";
 import { failureOf } from "../api/errors";
+import { useKept } from "../api/kept";
 import { ContainerUseQuery, UsageQuery } from "../api/usage";
 import type { UsageQuery as Result, ContainerUseQuery as Use } from "../gql/graphql";
 import { NotFound } from "../shell/fallback";
+import { count } from "../ui/count";
 import { Empty, FailureNote } from "../ui/note";
 import { useNow } from "../ui/now";
 import { Scroll } from "../ui/scroll";
@@ -81,8 +82,7 @@ function Denials({ denials }: { denials: Result["denials"] }) {
         <h2 id="denials">Newest denials</h2>
         {denials.totalCount > rows.length && (
           <span className="soft">
-            {rows.length} of {denials.totalCount.toLocaleString("en")}; the export has all of the
-            time above
+            {rows.length} of {count(denials.totalCount)}; the export has all of the time above
           </span>
         )}
       </div>
@@ -177,7 +177,7 @@ function OverTime({
     () => ({ container, product: use.product, from, to, resolution: SPANS[span].resolution }),
     [container, use.product, from, to, span],
   );
-  const [{ data, error }, refetch] = useQuery({
+  const [{ data, error }, refetch] = useKept({
     query: UsageQuery,
     variables,
     requestPolicy: "cache-and-network",
@@ -198,13 +198,13 @@ function OverTime({
         <>
           <dl className={styles["figures"]}>
             <Figure label="Now" id="now">
-              <b>{use.taken}</b> <span className="meta soft">of {use.total}</span>
+              <b>{count(use.taken)}</b> <span className="meta soft">of {count(use.total)}</span>
             </Figure>
             <Figure label="Peak" id="peak">
-              <b>{s.peak}</b>
+              <b>{count(s.peak)}</b>
             </Figure>
             <Figure label="Denials" id="denied">
-              <b>{s.denials}</b>
+              <b>{count(s.denials)}</b>
             </Figure>
             <Figure label="Time at the limit" id="full">
               <b>{s.fullMs === 0 ? "None" : duration(s.fullMs)}</b>
@@ -247,7 +247,7 @@ export function UsagePage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   useTitle("Usage");
-  const [{ data, error }, refetch] = useQuery({
+  const [{ data, error }, refetch] = useKept({
     query: ContainerUseQuery,
     variables: { serial: container },
     requestPolicy: "cache-and-network",
@@ -264,7 +264,7 @@ export function UsagePage() {
         <div>
           <h1>Usage</h1>
           <p className="soft">
-            Container <span className="mono">{container}</span>,{" "}
+            Container <span className="mono">{data?.container?.serial ?? container}</span>,{" "}
             <Link
               to="/$side/$organization/allocations/$container"
               params={{ ...params, container }}
