@@ -23,7 +23,7 @@ import (
 type PrometheusServer struct{ addr string }
 
 // Prometheus starts a Prometheus that asks targets (host:port by job) for their
-// metrics twice a second, until the end of the test, and waits until it is ready.
+// metrics every two seconds, until the end of the test, and waits until it is ready.
 func Prometheus(t testing.TB, targets map[string]string) *PrometheusServer {
 	t.Helper()
 	path, err := program("prometheus", "prometheus")
@@ -36,7 +36,7 @@ func Prometheus(t testing.TB, targets map[string]string) *PrometheusServer {
 	}
 	t.Cleanup(dog.release)
 	var config strings.Builder
-	config.WriteString("global: {scrape_interval: 500ms, scrape_timeout: 500ms}\nscrape_configs:\n")
+	config.WriteString("global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n")
 	for _, job := range slices.Sorted(maps.Keys(targets)) {
 		fmt.Fprintf(&config, "- {job_name: %s, static_configs: [{targets: [%s]}]}\n", strconv.Quote(job), strconv.Quote(targets[job]))
 	}

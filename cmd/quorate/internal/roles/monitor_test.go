@@ -241,7 +241,7 @@ func (l *watchedLab) prometheus(t *testing.T) {
 	p := testenv.Prometheus(t, targets)
 	sum := func(expr string, least, most float64) {
 		t.Helper()
-		testenv.Eventually(t, 15*time.Second, func() error {
+		testenv.Eventually(t, 30*time.Second, func() error {
 			found, err := p.Query(expr)
 			if err != nil {
 				return err
