@@ -3,8 +3,10 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // WriteJSON writes v as one line of JSON, with & < > as they are: also in what
@@ -16,8 +18,26 @@ func WriteJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(unescaped(b.Bytes()))
+	_, err := w.Write(harmless(unescaped(b.Bytes())))
 	return err
+}
+
+// harmless escapes in valid JSON what terminals obey and JSON needn't escape: the
+// controls from U+007F to U+009F.
+func harmless(in []byte) []byte {
+	control := func(r rune) bool { return r >= 0x7f && r <= 0x9f }
+	if !bytes.ContainsFunc(in, control) {
+		return in
+	}
+	out := make([]byte, 0, len(in)+16)
+	for _, r := range string(in) {
+		if control(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
 }
 
 // unescaped writes \u0026, \u003c and \u003e in valid JSON as the characters

@@ -8,7 +8,7 @@ import (
 
 // TestWriteJSON: text is written as it is, also where the platform's answer,
 // which is passed on as it came, had it escaped; what a text itself has of
-// backslashes stays.
+// backslashes stays, and nothing is written that terminals obey.
 func TestWriteJSON(t *testing.T) {
 	for _, c := range []struct {
 		value any
@@ -19,6 +19,8 @@ func TestWriteJSON(t *testing.T) {
 		{[]json.RawMessage{[]byte(`"\\u0026"`), []byte(`"\\\u0026"`), []byte(`"\"\u003c"`)}, `["\\u0026","\\&","\"<"]`},
 		{`\u0026`, `"\\u0026"`},
 		{"\u2028\n", `"\u2028\n"`},
+		{"a\u009b31m\u007fä", `"a\u009b31m\u007fä"`},
+		{json.RawMessage("\"\u0085\\u0085\""), `"\u0085\u0085"`},
 		{json.RawMessage(`"\u0027\u00e4\ud83d\ude00"`), `"\u0027\u00e4\ud83d\ude00"`},
 	} {
 		var out bytes.Buffer
