@@ -64,7 +64,7 @@ var rules = map[string]rule{
 	"internal/live":                  {may: []string{"internal/license", "internal/event"}, why: "streams of anything: what is shown, and to whom, their sources say"},
 	"internal/live/redislog":         {may: []string{"internal/live", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
 	"internal/live/livetest":         {may: []string{"internal/live"}, why: "the suite knows the contract, no driver"},
-	"internal/store":                 {may: []string{"internal/telemetry", "internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite"}, why: "opens the database"},
+	"internal/store":                 {may: []string{"internal/telemetry", "internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite", "golang.org/x/sys"}, why: "opens the database"},
 	"internal/webhook":               {may: []string{"internal/license", "internal/outbound"}, why: "signs and sends; what, and to whom, is not its matter"},
 	"internal/platform/webhooks":     {may: []string{"internal/platform/core", "internal/auth", "internal/license", "internal/store", "internal/webhook", "ent", "ent/schema/property"}, why: "who is told, and what became of it; sending is the webhook package's"},
 	"internal/platform":              {may: []string{"internal/webhook", "ent/schema/property", "internal/license", "internal/auth", "internal/store", "internal/event", "ent", "internal/ratelimit"}, why: "puts the services together"},

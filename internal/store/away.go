@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -72,8 +74,11 @@ func away(err error) *license.Error {
 // told gives err as clients are told of it. One whose context is over tells nothing
 // of the database.
 func (o *outage) told(ctx context.Context, err error) error {
-	if err == nil || over(ctx) || !broken(err) {
+	if err == nil || !broken(err) {
 		return err
+	}
+	if over(ctx) {
+		return late(ctx, err)
 	}
 	o.log.WarnContext(ctx, "a connection to the database has broken", "err", err)
 	return away(err)
@@ -84,6 +89,11 @@ func (o *outage) told(ctx context.Context, err error) error {
 func over(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
+// late says that err came of a context that was over.
+func late(ctx context.Context, err error) error {
+	return fmt.Errorf("%w: %w", cmp.Or(ctx.Err(), context.DeadlineExceeded), err)
 }
 
 // broken says whether an error is a connection's, and not a statement's.
@@ -107,19 +117,22 @@ type awayConnector struct {
 
 // Connect implements driver.Connector.
 func (c awayConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil && !over(ctx) {
+	w := &wire{}
+	conn, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, w))
+	switch opened := w.opened(); {
+	case err != nil && over(ctx):
+		return nil, late(ctx, err)
+	case err != nil:
 		return nil, c.outage.notThere(ctx, err)
-	}
-	if err != nil {
-		return nil, err
+	case !opened:
+		return nil, errors.Join(late(ctx, errors.New("it was not opened in time")), conn.Close())
 	}
 	c.outage.there()
 	able, ok := conn.(checkedConn)
 	if !ok { // tracedConn is
 		return nil, errors.Join(errors.New("the connection lacks a method"), conn.Close())
 	}
-	return &awayConn{able, c.outage}, nil
+	return &awayConn{able, c.outage, w}, nil
 }
 
 type checkedConn interface {
@@ -130,52 +143,66 @@ type checkedConn interface {
 type awayConn struct {
 	checkedConn
 	outage *outage
+	wire   *wire
 }
 
 func (c *awayConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	end := c.wire.during(ctx)
 	rows, err := c.checkedConn.QueryContext(ctx, query, args)
 	if whole, ok := rows.(checkedRows); ok && err == nil {
-		return &awayRows{whole, c.outage, ctx}, nil
+		return &awayRows{whole, c.outage, ctx, end}, nil
 	}
+	end()
 	return rows, c.outage.told(ctx, err)
 }
 
 func (c *awayConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	defer c.wire.during(ctx)()
 	result, err := c.checkedConn.ExecContext(ctx, query, args)
 	return result, c.outage.told(ctx, err)
 }
 
 func (c *awayConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	defer c.wire.during(ctx)()
 	s, err := c.checkedConn.PrepareContext(ctx, query)
 	return s, c.outage.told(ctx, err)
 }
 
 func (c *awayConn) Ping(ctx context.Context) error {
+	defer c.wire.during(ctx)()
 	return c.outage.told(ctx, c.checkedConn.Ping(ctx))
 }
 
 func (c *awayConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	defer c.wire.during(ctx)()
 	tx, err := c.checkedConn.BeginTx(ctx, options)
 	if err != nil {
 		return nil, c.outage.told(ctx, err)
 	}
-	return &awayTx{tx, c.outage, ctx}, nil
+	return &awayTx{tx, c.outage, c.wire, ctx}, nil
 }
 
 type awayTx struct {
 	driver.Tx
 	outage *outage
+	wire   *wire
 	ctx    context.Context //nolint:containedctx // Commit gets none
 }
 
 // Commit that breaks off may have been done.
 func (t *awayTx) Commit() error {
+	defer t.wire.during(t.ctx)()
 	err := t.outage.told(t.ctx, t.Tx.Commit())
 	e, ok := err.(*license.Error) //nolint:errorlint // told makes it
 	if ok {
 		e.Message, e.Fix = "the database went away before it said that it has kept the change", "look whether it is done, and try again in a moment if not"
 	}
 	return err
+}
+
+func (t *awayTx) Rollback() error {
+	defer t.wire.during(t.ctx)()
+	return t.Tx.Rollback()
 }
 
 type checkedRows interface {
@@ -190,6 +217,12 @@ type awayRows struct {
 	checkedRows
 	outage *outage
 	ctx    context.Context //nolint:containedctx // Next gets none
+	end    func()
+}
+
+func (r *awayRows) Close() error {
+	defer r.end()
+	return r.checkedRows.Close()
 }
 
 func (r *awayRows) Next(dest []driver.Value) error {

@@ -53,11 +53,11 @@ func TestAway(t *testing.T) {
 	}
 }
 
-// late is a context whose deadline has passed and that doesn't say so yet, as it
+// tardy is a context whose deadline has passed and that doesn't say so yet, as it
 // is for a moment on a busy machine.
-type late struct{ context.Context }
+type tardy struct{ context.Context }
 
-func (late) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
+func (tardy) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
 
 // Who had no time left is not told that the database is away, nor are operators.
 func TestLateIsNotAway(t *testing.T) {
@@ -75,7 +75,7 @@ func TestLateIsNotAway(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	_, err = s.DB().Conn(late{system(t)})
+	_, err = s.DB().Conn(tardy{system(t)})
 	if !errors.Is(err, context.DeadlineExceeded) || store.Away(err) != nil {
 		t.Errorf("%v", err)
 	}

@@ -62,6 +62,7 @@ func connect(dsn string, option ...Option) (pools, string, error) {
 			return pools{}, "", license.Errorf(license.CodeInvalidInput,
 				"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %40 for @", "the PostgreSQL address can't be read")
 		}
+		connector.Dialer(newDialer())
 		return postgresPools(connector, o), dialect.Postgres, nil
 	}
 	if dsn == "" {
@@ -74,7 +75,7 @@ func connect(dsn string, option ...Option) (pools, string, error) {
 	if err != nil {
 		return pools{}, "", fmt.Errorf("open %s: %w", dsn, err)
 	}
-	var plain driver.Connector = tracedConnector{lazyConnector{db.Driver(), sqliteDSN(dsn)}, "sqlite"}
+	var plain driver.Connector = tracedConnector{sqliteConnector{db.Driver(), sqliteDSN(dsn)}, "sqlite"}
 	_ = db.Close() // it has no connection yet
 	if o.watch != nil {
 		plain = tellingConnector{plain, o.watch}
@@ -105,7 +106,7 @@ func private(path string) error {
 // must not be forgotten.
 func sqliteDSN(path string) string {
 	q := url.Values{
-		"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)"},
+		"_pragma": {"journal_mode(WAL)", fmt.Sprintf("busy_timeout(%d)", sqliteBusy.Milliseconds()), "foreign_keys(1)", "synchronous(FULL)"},
 		"_txlock": {"immediate"}, "_time_format": {"sqlite"}, "_timezone": {"UTC"},
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()

@@ -77,15 +77,3 @@ func (c *tellingConn) CheckNamedValue(v *driver.NamedValue) error {
 	}
 	return driver.ErrSkip
 }
-
-// lazyConnector opens connections of a driver that makes no connectors.
-type lazyConnector struct {
-	driver driver.Driver
-	dsn    string
-}
-
-// Connect implements driver.Connector.
-func (c lazyConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
-
-// Driver implements driver.Connector.
-func (c lazyConnector) Driver() driver.Driver { return c.driver }
