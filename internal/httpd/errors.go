@@ -23,7 +23,7 @@ func statusOf(err error) int {
 	if s, ok := errors.AsType[*statusError](err); ok {
 		return s.status
 	}
-	switch license.CodeOf(err) {
+	switch license.Public(err).Code {
 	case license.CodeInvalidInput:
 		return http.StatusBadRequest
 	case license.CodeUnauthenticated:

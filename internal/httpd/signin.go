@@ -107,7 +107,7 @@ func (s signIn) session(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s signIn) fail(w http.ResponseWriter, r *http.Request, what string, err error) {
-	if license.CodeOf(err) == license.CodeInternal {
+	if license.Public(err).Code == license.CodeInternal {
 		s.log.ErrorContext(r.Context(), what, "err", err)
 	}
 	writeError(w, err)

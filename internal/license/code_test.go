@@ -1,6 +1,7 @@
 package license_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,6 +62,11 @@ func TestErrorCodes(t *testing.T) {
 	cause := errors.New("dial 10.0.0.1: password=secret")
 	if got := Public(fmt.Errorf("query: %w", cause)); got.Code != CodeInternal || strings.Contains(got.Error(), "secret") {
 		t.Errorf("an error without a code shows its cause: %v", got)
+	}
+	for _, ended := range []error{context.DeadlineExceeded, context.Canceled} {
+		if got := Public(fmt.Errorf("dial 10.0.0.1: %w", ended)); got.Code != CodeUnavailable || got.Fix == "" || strings.Contains(got.Error(), "10.0.0.1") || !errors.Is(got, ended) {
+			t.Errorf("%v: %v", ended, got)
+		}
 	}
 	known := &Error{Code: CodeNoFreeSeat, Message: "all 20 licenses are taken", Fix: "try later", Err: cause}
 	wrapped := fmt.Errorf("access: %w", known)

@@ -1,6 +1,7 @@
 package license
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -133,12 +134,19 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// Public gives what may be shown of err: err itself where it has a code, else
-// a CodeInternal error that hides the cause.
+// Public gives what may be shown of err: err itself where it has a code; that
+// there was no time left, as a CodeUnavailable; else a CodeInternal error that
+// hides the cause.
 func Public(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Code: CodeUnavailable, Message: "the request took too long", Fix: "try again, or ask for less", Err: err}
+	case errors.Is(err, context.Canceled):
+		return &Error{Code: CodeUnavailable, Message: "the request was given up", Fix: "connect again", Err: err}
 	}
 	return &Error{
 		Code:    CodeInternal,

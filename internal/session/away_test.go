@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -83,4 +84,22 @@ func TestDatabaseIsAway(t *testing.T) {
 	}
 	round()
 	round()
+}
+
+// Who has no time left before it is known who he is, is told so, and not that
+// something is wrong inside.
+func TestNoTimeLeft(t *testing.T) {
+	l := newLab(t, databases.SQLite(t), false)
+	h := l.as.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	for _, path := range []string{"/graphql", "/export/audit.csv", "/auth/session"} {
+		r := httptest.NewRequestWithContext(ctx, "GET", path, nil)
+		r.Header.Set("Authorization", "Bearer qrt_"+strings.Repeat("a", 43))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if body := w.Body.String(); w.Code != 503 || !strings.Contains(body, "UNAVAILABLE") || !strings.Contains(body, "took too long") {
+			t.Errorf("%s: %d %s", path, w.Code, body)
+		}
+	}
 }

@@ -221,7 +221,10 @@ type awayRows struct {
 }
 
 func (r *awayRows) Close() error {
-	defer r.end()
+	if r.end != nil { // whoever closes twice
+		defer r.end()
+		r.end = nil
+	}
 	return r.checkedRows.Close()
 }
 

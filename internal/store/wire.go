@@ -72,7 +72,7 @@ func (w *wire) opened() bool {
 }
 
 // during bounds what waits at the wire, from now until the function that it gives
-// is called.
+// is called, once.
 func (w *wire) during(ctx context.Context) func() {
 	if ctx.Done() == nil || w.Conn == nil {
 		return func() {}

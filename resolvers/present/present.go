@@ -67,13 +67,11 @@ func Known(err error) *license.Error {
 	if ge, ok := errors.AsType[*gqlerror.Error](err); ok && ge.Extensions["code"] == "INVALID_PAGINATION" {
 		return license.Errorf(license.CodeInvalidInput, "give `first` or `last`, not both", "the page is not well defined")
 	}
-	switch {
-	case ent.IsNotFound(err):
+	if ent.IsNotFound(err) {
 		return errNotFound()
-	case errors.Is(err, context.DeadlineExceeded):
-		return license.Errorf(license.CodeUnavailable, "try again, or ask for less", "the request took too long")
-	case errors.Is(err, context.Canceled):
-		return license.Errorf(license.CodeUnavailable, "connect again", "the request was given up")
+	}
+	if public := license.Public(err); public.Code != license.CodeInternal {
+		return public
 	}
 	return nil
 }
