@@ -189,15 +189,15 @@ type awayTx struct {
 	ctx    context.Context //nolint:containedctx // Commit gets none
 }
 
-// Commit that breaks off may have been done.
+// Commit that breaks off may have been done, whoever gave up first.
 func (t *awayTx) Commit() error {
 	defer t.wire.during(t.ctx)()
 	err := t.outage.told(t.ctx, t.Tx.Commit())
-	e, ok := err.(*license.Error) //nolint:errorlint // told makes it
-	if ok {
-		e.Message, e.Fix = "the database went away before it said that it has kept the change", "look whether it is done, and try again in a moment if not"
+	if err == nil || !broken(err) {
+		return err
 	}
-	return err
+	return &license.Error{Code: license.CodeUnavailable, Err: err, Message: "the database didn't say that it has kept the change",
+		Fix: "look whether it is done, and try again in a moment if not"}
 }
 
 func (t *awayTx) Rollback() error {

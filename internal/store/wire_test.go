@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -117,6 +118,9 @@ func TestCutNetwork(t *testing.T) {
 		}
 		if !errors.Is(err, ctx.Err()) || err == nil || store.Away(err) != nil {
 			t.Errorf("%s: %v", what, err)
+		}
+		if maybe := strings.Contains(fmt.Sprint(err), "look whether it is done"); maybe != (what == "a commit") {
+			t.Errorf("%s, of which it is said that it may be done: %v", what, err)
 		}
 	}
 	for what, f := range map[string]func(ctx context.Context, cut func()) error{
