@@ -117,7 +117,7 @@ type awayConnector struct {
 
 // Connect implements driver.Connector.
 func (c awayConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	w := &wire{}
+	w := &wire{ctx: ctx}
 	conn, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, w))
 	switch opened := w.opened(); {
 	case err != nil && over(ctx):

@@ -1,32 +1,41 @@
 package store
 
 import (
+	"database/sql"
 	"path/filepath"
-	"sync"
 	"testing"
+	"time"
 )
 
-// Whoever opens a new SQLite file at once with others waits for them, also where
-// SQLite itself gives up: while the file gets its kind of journal.
-func TestNewFileOpenedAtOnce(t *testing.T) {
-	for range 10 {
-		dsn := filepath.Join(t.TempDir(), "new.db")
-		var all sync.WaitGroup
-		for range 8 {
-			all.Go(func() {
-				p, _, err := connect(dsn)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if err := p.ping(t.Context()); err != nil {
-					t.Error(err)
-				}
-				if err := p.close(); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		all.Wait()
+// Whoever connects to a new SQLite file waits for who writes it, also where SQLite
+// itself gives up: when it gives the file its kind of journal.
+func TestNewFileInUse(t *testing.T) {
+	dsn := filepath.Join(t.TempDir(), "new.db")
+	other, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	time.AfterFunc(200*time.Millisecond, func() {
+		_, err := other.Exec("ROLLBACK")
+		ended <- err
+	})
+	p, _, err := connect(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := p.close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -22,7 +22,8 @@ const (
 // wire is the network's side of a connection.
 type wire struct {
 	net.Conn
-	stop func() bool // has the end of Connect's context not matter any more
+	ctx  context.Context //nolint:containedctx // Connect's: the driver dials with one that ends when it has
+	stop func() bool     // has its end not matter any more
 }
 
 type wireKey struct{}
@@ -43,9 +44,15 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 }
 
 // DialContext implements pq.DialerContext. The driver asks for nothing with a
-// context until the connection is open, nor when it has a statement cancelled.
+// context until the connection is open. Without a wire it is for having a statement
+// cancelled, which whoever gave it waits for.
 func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	bounded, cancel := context.WithTimeout(ctx, connectTime)
+	w, ok := ctx.Value(wireKey{}).(*wire)
+	most := endTime
+	if ok {
+		most = connectTime
+	}
+	bounded, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	conn, err := d.Dialer.DialContext(bounded, network, address)
 	if err != nil {
@@ -56,9 +63,9 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		_ = conn.Close()
 		return nil, err
 	}
-	if w, ok := ctx.Value(wireKey{}).(*wire); ok {
+	if ok {
 		w.opened() // another host's, which was no good
-		w.Conn, w.stop = conn, context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		w.Conn, w.stop = conn, context.AfterFunc(w.ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	}
 	return conn, nil
 }
@@ -77,17 +84,20 @@ func (w *wire) during(ctx context.Context) func() {
 	if ctx.Done() == nil || w.Conn == nil {
 		return func() {}
 	}
-	ran := make(chan struct{})
+	until := make(chan time.Time, 1)
 	stop := context.AfterFunc(ctx, func() {
-		_ = w.SetDeadline(time.Now().Add(endTime))
-		close(ran)
+		end := time.Now().Add(endTime)
+		_ = w.SetDeadline(end)
+		until <- end
 	})
 	return func() {
 		if stop() {
 			return
 		}
-		// What has ended in time leaves a connection that others may use.
-		<-ran
-		_ = w.SetDeadline(time.Time{})
+		// What has ended in time leaves a connection that others may use. Any other
+		// is closed, which must not wait either.
+		if time.Now().Before(<-until) {
+			_ = w.SetDeadline(time.Time{})
+		}
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -27,6 +27,7 @@ type cuttable struct {
 	cut      atomic.Bool
 	mu       sync.Mutex
 	accepted int
+	over     chan struct{}
 }
 
 func newCuttable(t *testing.T, dsn string) *cuttable {
@@ -37,17 +38,23 @@ func newCuttable(t *testing.T, dsn string) *cuttable {
 	}
 	q := u.Query()
 	socket := filepath.Join(q.Get("host"), ".s.PGSQL.5432")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp("", "cut") // the test's own is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.Del("host")
-	u.Host, u.RawQuery = l.Addr().String(), q.Encode()
-	c := &cuttable{dsn: u.String()}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, filepath.Base(socket)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Set("host", dir)
+	u.RawQuery = q.Encode()
+	c := &cuttable{dsn: u.String(), over: make(chan struct{})}
 	var all sync.WaitGroup
 	var open []net.Conn
 	t.Cleanup(func() {
 		_ = l.Close()
+		close(c.over)
 		c.mu.Lock()
 		for _, conn := range open {
 			_ = conn.Close()
@@ -86,8 +93,8 @@ func (c *cuttable) carry(from, to net.Conn) {
 		if err != nil {
 			return
 		}
-		if c.cut.Load() {
-			_, _ = io.Copy(io.Discard, from)
+		if c.cut.Load() { // nothing is read any more, so that buffers fill
+			<-c.over
 			return
 		}
 		if _, err := to.Write(part[:n]); err != nil {
@@ -123,12 +130,31 @@ func TestCutNetwork(t *testing.T) {
 			t.Errorf("%s, of which it is said that it may be done: %v", what, err)
 		}
 	}
+	prepared := func(last string) func(ctx context.Context, cut func()) error {
+		return func(ctx context.Context, cut func()) error {
+			conn, err := s.DB().Conn(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			for range 3 { // what comes again is prepared
+				if _, err := conn.ExecContext(ctx, "SELECT length($1)", "x"); err != nil {
+					t.Error(err)
+				}
+			}
+			cut()
+			_, err = conn.ExecContext(ctx, "SELECT length($1)", last)
+			return err
+		}
+	}
 	for what, f := range map[string]func(ctx context.Context, cut func()) error{
 		"a statement": func(ctx context.Context, cut func()) error {
 			cut()
 			_, err := s.DB().ExecContext(ctx, "SELECT 1")
 			return err
 		},
+		"a statement that is prepared":                        prepared(""),
+		"a prepared one that is too large to be sent at once": prepared(strings.Repeat("x", 20<<20)),
 		"rows": func(ctx context.Context, cut func()) error {
 			rows, err := s.DB().QueryContext(ctx, "SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
 			if err != nil {
@@ -155,7 +181,7 @@ func TestCutNetwork(t *testing.T) {
 		},
 	} {
 		ctx, cancel := context.WithCancel(system(t))
-		ends(what, ctx, 10*time.Second, func(ctx context.Context) error {
+		ends(what, ctx, 6*time.Second, func(ctx context.Context) error {
 			return f(ctx, func() {
 				c.cut.Store(true)
 				time.AfterFunc(patience, cancel)
@@ -201,4 +227,16 @@ func (c *cuttable) connections() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.accepted
+}
+
+// A time for connecting that the address names ends with that.
+func TestConnectTimeout(t *testing.T) {
+	s, err := store.Open(t.Context(), testenv.Postgres(t)+"&connect_timeout=5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
