@@ -2,7 +2,7 @@ import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { rest, useRest, useSend } from "../api/rest";
 import styles from "../organization/parts.module.css";
-import { PASSWORD_HINT, passwordMistake, repetitionMistake } from "../signin/invitation";
+import { NewPasswordFields, useNewPassword } from "../signin/new-password";
 import { toMistake } from "../ui/mistake";
 import { FailureNote } from "../ui/note";
 import { PasswordField } from "../ui/password";
@@ -60,21 +60,17 @@ export function Name({ account, onSaved }: { account: Account; onSaved: () => vo
 
 export function Password({ onChanged }: { onChanged: () => void }) {
   const [present, setPresent] = useState("");
-  const [password, setPassword] = useState("");
-  const [again, setAgain] = useState("");
+  const chosen = useNewPassword();
   const [tried, setTried] = useState(false);
   const [said, setSaid] = useState("");
   const { busy, failure, run } = useSend();
-  const mistake = passwordMistake(password);
-  const differs = repetitionMistake(password, again);
   const save = async () => {
     setTried(true);
     setSaid("");
-    if (mistake || differs || present === "") return;
-    if (await run(() => rest("/auth/password", { present, password }))) {
+    if (!chosen.good || present === "") return;
+    if (await run(() => rest("/auth/password", { present, password: chosen.password }))) {
       setPresent("");
-      setPassword("");
-      setAgain("");
+      chosen.clear();
       setTried(false);
       setSaid("Changed. All other sessions have ended.");
       onChanged();
@@ -99,23 +95,7 @@ export function Password({ onChanged }: { onChanged: () => void }) {
         shows="the present password"
         onChange={setPresent}
       />
-      <PasswordField
-        label="New password"
-        description={PASSWORD_HINT}
-        autoComplete="new-password"
-        value={password}
-        error={tried && mistake ? mistake : undefined}
-        shows="the new password"
-        onChange={setPassword}
-      />
-      <PasswordField
-        label="New password again"
-        autoComplete="new-password"
-        value={again}
-        error={tried && !mistake && differs ? differs : undefined}
-        shows="the repeated password"
-        onChange={setAgain}
-      />
+      <NewPasswordFields of={chosen} label="New password" shows="the new password" tried={tried} />
       <div className={styles["acts"]}>
         <Button type="submit" loading={busy}>
           Change the password

@@ -8,28 +8,11 @@ import { ROLES } from "../shell/roles";
 import { Mark } from "../ui/icons";
 import { toMistake } from "../ui/mistake";
 import { FailureNote } from "../ui/note";
-import { PasswordField } from "../ui/password";
 import { day } from "../ui/time";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
+import { NewPasswordFields, useNewPassword } from "./new-password";
 import styles from "./page.module.css";
-
-/** How short a password may be that one chooses, in bytes. */
-export const LEAST_PASSWORD = 12;
-
-export const PASSWORD_HINT = `At least ${LEAST_PASSWORD} characters`;
-
-/** What is wrong with a password that one chooses; empty: nothing. */
-export function passwordMistake(password: string): string {
-  const bytes = new TextEncoder().encode(password).length;
-  if (bytes < LEAST_PASSWORD) return `Use at least ${LEAST_PASSWORD} characters.`;
-  return bytes > 256 ? "Use at most 256 characters." : "";
-}
-
-/** What is wrong with its repetition; empty: nothing. */
-export function repetitionMistake(password: string, again: string): string {
-  return password === again ? "" : "Type the same password twice.";
-}
 
 interface Shown {
   invitation: {
@@ -55,11 +38,8 @@ function NewAccount({
   onAccept: (name: string, password: string) => void;
 }) {
   const [name, setName] = useState(suggested);
-  const [password, setPassword] = useState("");
-  const [again, setAgain] = useState("");
+  const chosen = useNewPassword();
   const [tried, setTried] = useState(false);
-  const mistake = passwordMistake(password);
-  const differs = repetitionMistake(password, again);
   return (
     <form
       className={styles["fields"]}
@@ -67,7 +47,7 @@ function NewAccount({
       onSubmit={(event) => {
         event.preventDefault();
         setTried(true);
-        if (name.trim() !== "" && !mistake && !differs) onAccept(name.trim(), password);
+        if (name.trim() !== "" && chosen.good) onAccept(name.trim(), chosen.password);
         toMistake(event.currentTarget);
       }}
     >
@@ -78,22 +58,7 @@ function NewAccount({
         error={tried && name.trim() === "" ? "Enter your name." : undefined}
         onChange={(event) => setName(event.currentTarget.value)}
       />
-      <PasswordField
-        label="Password"
-        description={PASSWORD_HINT}
-        autoComplete="new-password"
-        value={password}
-        error={tried && mistake ? mistake : undefined}
-        onChange={setPassword}
-      />
-      <PasswordField
-        label="Password again"
-        autoComplete="new-password"
-        value={again}
-        error={tried && !mistake && differs ? differs : undefined}
-        shows="the repeated password"
-        onChange={setAgain}
-      />
+      <NewPasswordFields of={chosen} label="Password" tried={tried} />
       <Button type="submit" loading={busy} fullWidth h={36}>
         Join
       </Button>

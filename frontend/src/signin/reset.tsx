@@ -5,22 +5,18 @@ import { refusedBy, rest, useSend } from "../api/rest";
 import { Mark } from "../ui/icons";
 import { toMistake } from "../ui/mistake";
 import { FailureNote } from "../ui/note";
-import { PasswordField } from "../ui/password";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
-import { PASSWORD_HINT, passwordMistake, repetitionMistake } from "./invitation";
+import { NewPasswordFields, useNewPassword } from "./new-password";
 import styles from "./page.module.css";
 
 interface Shown {
   reset: { email: string; expiresAt: string; endsSecondFactor: boolean };
 }
 
-function NewPassword({ busy, onSet }: { busy: boolean; onSet: (password: string) => void }) {
-  const [password, setPassword] = useState("");
-  const [again, setAgain] = useState("");
+function ResetForm({ busy, onSet }: { busy: boolean; onSet: (password: string) => void }) {
+  const chosen = useNewPassword();
   const [tried, setTried] = useState(false);
-  const mistake = passwordMistake(password);
-  const differs = repetitionMistake(password, again);
   return (
     <form
       className={styles["fields"]}
@@ -28,26 +24,11 @@ function NewPassword({ busy, onSet }: { busy: boolean; onSet: (password: string)
       onSubmit={(event) => {
         event.preventDefault();
         setTried(true);
-        if (!mistake && !differs) onSet(password);
+        if (chosen.good) onSet(chosen.password);
         toMistake(event.currentTarget);
       }}
     >
-      <PasswordField
-        label="New password"
-        description={PASSWORD_HINT}
-        autoComplete="new-password"
-        value={password}
-        error={tried && mistake ? mistake : undefined}
-        onChange={setPassword}
-      />
-      <PasswordField
-        label="New password again"
-        autoComplete="new-password"
-        value={again}
-        error={tried && !mistake && differs ? differs : undefined}
-        shows="the repeated password"
-        onChange={setAgain}
-      />
+      <NewPasswordFields of={chosen} label="New password" tried={tried} />
       <Button type="submit" loading={busy} fullWidth h={36}>
         Set the password
       </Button>
@@ -85,7 +66,7 @@ export function ResetPage() {
           </p>
         )}
         {failure && <FailureNote title="The password is not set" failure={failure} />}
-        {reset && !done && <NewPassword busy={busy} onSet={set} />}
+        {reset && !done && <ResetForm busy={busy} onSet={set} />}
         {done && (
           <>
             <p role="status">

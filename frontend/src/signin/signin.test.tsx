@@ -3,7 +3,8 @@ import { userEvent } from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { accessible, show } from "../test/page";
 import { stubRest } from "../test/rest";
-import { InvitationPage, passwordMistake, repetitionMistake } from "./invitation";
+import { InvitationPage } from "./invitation";
+import { passwordMistake, repetitionMistake } from "./new-password";
 import { SignInPage } from "./page";
 
 const NOBODY = { status: 401, code: "UNAUTHENTICATED", message: "nobody is signed in" };
