@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/resolvers/convert"
+	"github.com/quorate/quorate/resolvers/filters"
 	"github.com/quorate/quorate/resolvers/limits"
 )
 
@@ -162,7 +163,7 @@ func (r *queryResolver) Products(ctx context.Context, after *entgql.Cursor[strin
 }
 
 func (r *queryResolver) Items(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, product *string, expiresFrom *time.Time, expiresTo *time.Time) (*ent.ItemConnection, error) {
-	return itemsOf(r.client.Item.Query(), product, expiresFrom, expiresTo).Paginate(ctx, after, first, before, last)
+	return filters.Items(r.client.Item.Query(), product, expiresFrom, expiresTo).Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) Firm(ctx context.Context, id string) (*ent.Firm, error) {

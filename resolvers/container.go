@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/resolvers/convert"
+	"github.com/quorate/quorate/resolvers/filters"
 )
 
 func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (*graph.AllocationRemoval, error) {
@@ -130,7 +131,7 @@ func (r *mutationResolver) AskAllocation(ctx context.Context, input graph.AskAll
 }
 
 func (r *queryResolver) Containers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, kinds []property.ContainerKind, customer *string, manipulationSuspected *bool) (*ent.ContainerConnection, error) {
-	return containersOf(r.client.Container.Query(), kinds, customer, manipulationSuspected).Paginate(ctx, after, first, before, last)
+	return filters.Containers(r.client.Container.Query(), kinds, customer, manipulationSuspected).Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) Container(ctx context.Context, serial string) (*ent.Container, error) {
@@ -144,7 +145,7 @@ func (r *queryResolver) Allocations(ctx context.Context, after *entgql.Cursor[st
 		return nil, err
 	}
 	q := r.client.Allocation.Query().Where(func(s *sql.Selector) { where(s) })
-	return allocationsAt(filtered(q, active, takesLicense), customer, from, to).Paginate(ctx, after, first, before, last)
+	return filters.Allocations(filtered(q, active, takesLicense), customer, from, to).Paginate(ctx, after, first, before, last)
 }
 
 func (r *Resolver) Allocation() graph.AllocationResolver { return &allocationResolver{r} }

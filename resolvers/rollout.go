@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/resolvers/convert"
+	"github.com/quorate/quorate/resolvers/filters"
 )
 
 func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*graph.OrderPayload, error) {
@@ -91,11 +92,11 @@ func (r *queryResolver) OfflineUpdate(ctx context.Context, rollout string) (stri
 }
 
 func (r *queryResolver) Rollouts(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, states []property.RolloutState, tmrGroup *string, container *string, customer *string) (*ent.RolloutConnection, error) {
-	return rolloutsAt(r.client.Rollout.Query(), states, tmrGroup, container, customer).Paginate(ctx, after, first, before, last)
+	return filters.Rollouts(r.client.Rollout.Query(), states, tmrGroup, container, customer).Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) Orders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, item *string, tmrGroup *string, container *string, customer *string, rolledOut *bool) (*ent.OrderConnection, error) {
-	return ordersFor(r.client.Order.Query(), item, tmrGroup, container, customer, rolledOut).Paginate(ctx, after, first, before, last)
+	return filters.Orders(r.client.Order.Query(), item, tmrGroup, container, customer, rolledOut).Paginate(ctx, after, first, before, last)
 }
 
 func (r *rolloutResolver) Offline(ctx context.Context, obj *ent.Rollout) (bool, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/resolvers/convert"
+	"github.com/quorate/quorate/resolvers/filters"
 )
 
 func (r *firmUsageLogResolver) Gaps(ctx context.Context, obj *graph.FirmUsageLog, after *string) ([]*graph.UsageGap, error) {
@@ -76,7 +77,7 @@ func (r *queryResolver) Denials(ctx context.Context, after *entgql.Cursor[string
 		return nil, err
 	}
 	q := r.client.Denial.Query().Where(func(s *sql.Selector) { where(s) })
-	return denialsAt(q, customer, reason, from, to).Paginate(ctx, after, first, before, last)
+	return filters.Denials(q, customer, reason, from, to).Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) UsageLog(ctx context.Context, firm string) (*graph.FirmUsageLog, error) {

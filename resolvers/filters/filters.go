@@ -1,4 +1,6 @@
-package resolvers
+// Package filters narrows the lists of the API by their arguments. One that is left
+// out or null doesn't matter, and an empty list of states or sorts finds nothing.
+package filters
 
 import (
 	"time"
@@ -14,10 +16,8 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 )
 
-// What lists are narrowed by. A filter that is left out or null doesn't matter,
-// and an empty list of states or sorts finds nothing.
-
-func allocationsAt(q *ent.AllocationQuery, customer *string, from, to *time.Time) *ent.AllocationQuery {
+// Allocations narrows allocations; from and to are when they were in use.
+func Allocations(q *ent.AllocationQuery, customer *string, from, to *time.Time) *ent.AllocationQuery {
 	if customer != nil {
 		q.Where(allocation.CustomerID(*customer))
 	}
@@ -30,7 +30,8 @@ func allocationsAt(q *ent.AllocationQuery, customer *string, from, to *time.Time
 	return q
 }
 
-func denialsAt(q *ent.DenialQuery, customer, reason *string, from, to *time.Time) *ent.DenialQuery {
+// Denials narrows denials.
+func Denials(q *ent.DenialQuery, customer, reason *string, from, to *time.Time) *ent.DenialQuery {
 	if customer != nil {
 		q.Where(denial.CustomerID(*customer))
 	}
@@ -46,7 +47,8 @@ func denialsAt(q *ent.DenialQuery, customer, reason *string, from, to *time.Time
 	return q
 }
 
-func itemsOf(q *ent.ItemQuery, product *string, expiresFrom, expiresTo *time.Time) *ent.ItemQuery {
+// Items narrows items; the product is named by its id or its code.
+func Items(q *ent.ItemQuery, product *string, expiresFrom, expiresTo *time.Time) *ent.ItemQuery {
 	if product != nil {
 		q.Where(entitem.HasProductWith(core.ProductIs(*product)))
 	}
@@ -59,7 +61,8 @@ func itemsOf(q *ent.ItemQuery, product *string, expiresFrom, expiresTo *time.Tim
 	return q
 }
 
-func containersOf(q *ent.ContainerQuery, kinds []property.ContainerKind, customer *string, suspected *bool) *ent.ContainerQuery {
+// Containers narrows containers.
+func Containers(q *ent.ContainerQuery, kinds []property.ContainerKind, customer *string, suspected *bool) *ent.ContainerQuery {
 	if kinds != nil {
 		q.Where(entcontainer.KindIn(kinds...))
 	}
@@ -72,7 +75,8 @@ func containersOf(q *ent.ContainerQuery, kinds []property.ContainerKind, custome
 	return q
 }
 
-func rolloutsAt(q *ent.RolloutQuery, states []property.RolloutState, group, container, customer *string) *ent.RolloutQuery {
+// Rollouts narrows rollouts; places are named by ids or serial numbers.
+func Rollouts(q *ent.RolloutQuery, states []property.RolloutState, group, container, customer *string) *ent.RolloutQuery {
 	if states != nil {
 		q.Where(rollout.StateIn(states...))
 	}
@@ -88,7 +92,8 @@ func rolloutsAt(q *ent.RolloutQuery, states []property.RolloutState, group, cont
 	return q
 }
 
-func ordersFor(q *ent.OrderQuery, item, group, container, customer *string, rolledOut *bool) *ent.OrderQuery {
+// Orders narrows orders; places are named by ids or serial numbers.
+func Orders(q *ent.OrderQuery, item, group, container, customer *string, rolledOut *bool) *ent.OrderQuery {
 	if item != nil {
 		q.Where(order.ItemID(*item))
 	}
